@@ -1,0 +1,14 @@
+"""The product's settings in an environment of the tests' own: nothing of the developer's leaks in."""
+
+import os
+import tempfile
+
+for name in [name for name in os.environ if name.startswith("PIERWATCH_") or name in ("DATABASE_URL", "REDIS_URL")]:
+    del os.environ[name]
+os.environ["PIERWATCH_DATA_DIR"] = tempfile.mkdtemp(prefix="pierwatch-tests-")
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+
+from config.settings import *  # noqa: E402, F403 the environment had to be set first
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
