@@ -1,0 +1,20 @@
+"""How events become messages: one module of pure functions per service, and the table of them."""
+
+from __future__ import annotations
+
+from notifications.formats import webhook
+from notifications.formats.shapes import Format, Notice, Outgoing
+
+__all__ = ["FORMATS", "Format", "Notice", "Outgoing", "format_choices", "guess"]
+
+FORMATS: dict[str, Format] = {made.name: made for made in (webhook.FORMAT,)}
+
+
+def format_choices() -> list[tuple[str, str]]:
+    """Return the formats as choices; a callable, so that a new format needs no migration."""
+    return [(made.name, str(made.label)) for made in FORMATS.values()]
+
+
+def guess(url: str) -> str:
+    """Return the name of the format that the pasted address URL belongs to."""
+    return next((made.name for made in FORMATS.values() if made.guess(url)), "webhook")
