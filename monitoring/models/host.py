@@ -1,7 +1,73 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+UNREACHABLE_AFTER = timedelta(seconds=5)
+"""A check that fails this long after the first failed one makes an outage; a blip between two checks is none."""
+
+
+class HostQuerySet(models.QuerySet["Host"]):
+    def watched(self) -> HostQuerySet:
+        return self.filter(enabled=True)
+
+    def online(self) -> HostQuerySet:
+        return self.watched().filter(reachable_since__isnull=False, unreachable_since=None)
+
+    def install_from_environment(self) -> list[Host]:
+        """Add the hosts that the environment names and that are not known yet; return the new ones.
+
+        DOCKER_HOST makes the row `local` only while there is no host at all. A row that exists is the
+        administrator's: it is never changed, and a deleted `local` does not come back beside other hosts.
+        """
+        wanted = dict(settings.EXTRA_HOSTS)
+        if not self.exists():
+            wanted.setdefault("local", settings.DOCKER_HOST)
+        made = [self.get_or_create(name=name, defaults={"url": url}) for name, url in wanted.items()]
+        return [host for host, new in made if new]
+
+    def mark_reachable(self, pk: int, at: datetime | None = None) -> bool:
+        """Note that the engine answered; return True if it did not before, to exactly one caller."""
+        at = at or timezone.now()
+        self.filter(pk=pk).update(checked_at=at)
+        before = self.filter(pk=pk).exclude(reachable_since__isnull=False, unreachable_since=None)
+        return bool(
+            before.update(reachable_since=at, unreachable_since=None, unreachable_code="", unreachable_reason="")
+        )
+
+    def mark_unreachable(self, pk: int, code: str, reason: str, at: datetime | None = None) -> bool:
+        """Note that the engine did not answer; return True once per outage, when it has lasted for two checks."""
+        at = at or timezone.now()
+        self.filter(pk=pk).update(
+            unreachable_since=Coalesce("unreachable_since", models.Value(at, models.DateTimeField())),
+            unreachable_code=code[:40],
+            unreachable_reason=reason,
+            reachable_since=None,
+            checked_at=at,
+        )
+        lasting = self.filter(pk=pk, outage_told_at=None, unreachable_since__lte=at - UNREACHABLE_AFTER)
+        return bool(lasting.update(outage_told_at=at))
+
+    def end_outage(self, pk: int) -> bool:
+        """Forget that an outage was told; return True to exactly one caller, who tells that it is over."""
+        return bool(self.filter(pk=pk, outage_told_at__isnull=False).update(outage_told_at=None))
+
+    def claim_sweep(self, pk: int, seconds: float, at: datetime | None = None) -> datetime | None:
+        """Lease the sweep of a watched host for SECONDS; None while another one holds it. Answers the lease's end."""
+        at = at or timezone.now()
+        until = at + timedelta(seconds=seconds)
+        free = self.watched().filter(Q(sweep_until=None) | Q(sweep_until__lte=at), pk=pk)
+        return until if free.update(sweep_until=until) else None
+
+    def release_sweep(self, pk: int, until: datetime) -> None:
+        """Give the lease that ends at UNTIL back; another's lease is left alone."""
+        self.filter(pk=pk, sweep_until=until).update(sweep_until=None)
 
 
 class Host(models.Model):
@@ -31,12 +97,18 @@ class Host(models.Model):
 
     reachable_since = models.DateTimeField(_("reachable since"), null=True, editable=False)
     unreachable_since = models.DateTimeField(_("unreachable since"), null=True, editable=False)
+    unreachable_code = models.CharField(_("cause"), max_length=40, blank=True, editable=False)
     unreachable_reason = models.TextField(_("reason"), blank=True, editable=False)
+    outage_told_at = models.DateTimeField(
+        null=True, editable=False, help_text="When this outage was recorded as an event: once per outage."
+    )
     checked_at = models.DateTimeField(_("checked"), null=True, editable=False)
     sampled_at = models.DateTimeField(_("last sample"), null=True, editable=False)
     sweep_until = models.DateTimeField(
         null=True, editable=False, help_text="Lease of the sweep under way: never two sweeps of one host at once."
     )
+
+    objects = HostQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("host")
@@ -45,6 +117,10 @@ class Host(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_reachable(self) -> bool:
+        return self.reachable_since is not None and self.unreachable_since is None
 
 
 class Project(models.Model):

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 from django.db import models
+from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.host import Host, Stage
+
+if TYPE_CHECKING:
+    from monitoring.models.sample import Latest
 
 
 class State(models.TextChoices):
@@ -23,6 +29,104 @@ class Health(models.TextChoices):
     STARTING = "starting", _("Starting")
     HEALTHY = "healthy", _("Healthy")
     UNHEALTHY = "unhealthy", _("Unhealthy")
+
+
+class DisplayState(models.TextChoices):
+    """What a person sees, always as glyph, word and tone: the engine's states and the two that need a second fact."""
+
+    glyph: str
+    tone: str
+
+    def __new__(cls, value: str, glyph: str = "?", tone: str = "idle") -> DisplayState:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.glyph, member.tone = glyph, tone
+        return member
+
+    CREATED = "created", "○", "idle", _("Created")
+    RUNNING = "running", "●", "ok", _("Running")
+    UNHEALTHY = "unhealthy", "▲", "crit", _("Unhealthy")
+    PAUSED = "paused", "❚❚", "idle", _("Paused")
+    RESTARTING = "restarting", "↻", "warn", _("Restarting")
+    EXITED = "exited", "■", "idle", _("Stopped")
+    DEAD = "dead", "✕", "crit", _("Dead")
+    REMOVED = "removed", "✕", "idle", _("Removed")
+    UNKNOWN = "unknown", "?", "idle", _("Unknown")
+
+
+LIVE_STATES = (State.RUNNING, State.PAUSED)
+"""States in which a container has processes, and so figures."""
+
+_AWAY = Q(host__unreachable_since__isnull=False)
+_STALE = ~Q(stale_reasons=[])
+STATE_FILTERS: dict[str, Q] = {
+    "created": Q(state=State.CREATED) & ~_AWAY,
+    "running": Q(state=State.RUNNING) & ~_AWAY,
+    "unhealthy": Q(state=State.RUNNING, health=Health.UNHEALTHY) & ~_AWAY,
+    "paused": Q(state=State.PAUSED) & ~_AWAY,
+    "restarting": Q(state=State.RESTARTING) & ~_AWAY,
+    "exited": Q(state=State.EXITED) & ~_AWAY,
+    "dead": Q(state=State.DEAD) & ~_AWAY,
+    "stopped": Q(state__in=[State.CREATED, State.EXITED, State.DEAD]) & ~_AWAY,
+    "unknown": _AWAY,
+    "stale": _STALE,
+}
+"""Words that `?state=` understands; on a host that does not answer every state is unknown."""
+
+
+class Counts(TypedDict):
+    """Containers by what they do; `unhealthy` is a part of `running`, `stale` may be in any."""
+
+    running: int
+    stopped: int
+    restarting: int
+    paused: int
+    unknown: int
+    unhealthy: int
+    stale: int
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    def present(self) -> InstanceQuerySet:
+        """Slots that hold a container now, on hosts that are watched."""
+        return self.exclude(state=State.REMOVED).filter(host__enabled=True)
+
+    def live(self) -> InstanceQuerySet:
+        """Containers that have processes, and so figures."""
+        return self.filter(state__in=LIVE_STATES)
+
+    def with_latest(self) -> InstanceQuerySet:
+        """Bring host, project, stage and newest figures along in the one query; then use `figures`."""
+        return self.select_related("host", "stage__project", "latest")
+
+    def counts(self) -> Counts:
+        """Count by state in one aggregate."""
+        names = ("running", "stopped", "restarting", "paused", "unknown", "unhealthy", "stale")
+        counted: Counts = self.order_by().aggregate(**{name: Count("pk", filter=STATE_FILTERS[name]) for name in names})
+        return counted
+
+    def search(
+        self, *, state: str = "", host: str = "", project: str = "", stage: str = "", q: str = ""
+    ) -> InstanceQuerySet:
+        """Narrow by a word of STATE_FILTERS, host name, project and stage slug, and words that all must occur.
+
+        A state that does not exist finds nothing. Q is looked for in name, image, service, project, stage and host.
+        """
+        exact = {"host__name": host, "stage__project__slug": project, "stage__slug": stage}
+        found = self.filter(**{field: value for field, value in exact.items() if value})
+        if state:
+            found = found.filter(STATE_FILTERS[state]) if state in STATE_FILTERS else found.none()
+        for word in q.replace("\0", " ").split():
+            found = found.filter(_mentions(word))
+        return found
+
+
+def _mentions(word: str) -> Q:
+    fields = ("name", "image", "service", "stage__project__slug", "stage__project__name", "stage__slug", "host__name")
+    found = Q()
+    for field in fields:
+        found |= Q(**{f"{field}__icontains": word})
+    return found
 
 
 class Instance(models.Model):
@@ -76,6 +180,8 @@ class Instance(models.Model):
         _("warnings"), default=list, blank=True, help_text="Label values that could not be used."
     )
 
+    objects = InstanceQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("instance")
         verbose_name_plural = _("instances")
@@ -89,3 +195,26 @@ class Instance(models.Model):
     @property
     def stale(self) -> bool:
         return bool(self.stale_reasons)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE_STATES
+
+    @property
+    def display_state(self) -> DisplayState:
+        """The state, or `unknown` while the host does not answer. Needs `host` loaded."""
+        away = self.host.unreachable_since is not None and self.state != State.REMOVED
+        return DisplayState.UNKNOWN if away else DisplayState(self.state)
+
+    @property
+    def badge(self) -> DisplayState:
+        """The state as its badge shows it: `unhealthy` for a running container whose health check fails."""
+        sick = self.display_state == DisplayState.RUNNING and self.health == Health.UNHEALTHY
+        return DisplayState.UNHEALTHY if sick else self.display_state
+
+    @property
+    def figures(self) -> Latest | None:
+        """The newest figures of the container that runs here; None when it does not, or was not read yet."""
+        latest: Latest | None = getattr(self, "latest", None)
+        fits = latest is not None and latest.container_id == self.container_id and self.is_live
+        return latest if fits else None
