@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from django.db import models
 from django.db.models import Count, Q
@@ -102,8 +102,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def counts(self) -> Counts:
         """Count by state in one aggregate."""
         names = ("running", "stopped", "restarting", "paused", "unknown", "unhealthy", "stale")
-        counted: Counts = self.order_by().aggregate(**{name: Count("pk", filter=STATE_FILTERS[name]) for name in names})
-        return counted
+        counted: Any = self.order_by().aggregate(**{name: Count("pk", filter=STATE_FILTERS[name]) for name in names})
+        return cast("Counts", counted)
 
     def search(
         self, *, state: str = "", host: str = "", project: str = "", stage: str = "", q: str = ""
