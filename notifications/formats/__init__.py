@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from notifications.formats import webhook
+from notifications.formats import apprise, discord, email, ntfy, slack, teams, webhook
 from notifications.formats.shapes import Format, Notice, Outgoing
 
 __all__ = ["FORMATS", "Format", "Notice", "Outgoing", "format_choices", "guess"]
 
-FORMATS: dict[str, Format] = {made.name: made for made in (webhook.FORMAT,)}
+FORMATS: dict[str, Format] = {
+    module.FORMAT.name: module.FORMAT for module in (webhook, slack, discord, teams, ntfy, email, apprise)
+}
 
 
 def format_choices() -> list[tuple[str, str]]:

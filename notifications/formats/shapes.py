@@ -11,6 +11,8 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from notifications.formats.addresses import http_address
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -65,8 +67,8 @@ def switched_off(status: int, body: str) -> bool:
 class Format:
     """How events become the body of one service, and how its answers are to be read.
 
-    render: several notices make one digest that names every event. Raises ValueError, with a sentence for the
-    operator, when the address cannot be used. `most`: the events that one message can still name readably.
+    render: several notices make one digest that names every event; `most` of them stay readable in one message.
+    check: raises ValueError, with a sentence for the operator, when an address cannot be this service's.
     per_second: messages the service takes, None = no known limit. guess: is a pasted address this service's?
     channel: "http" = POST `Outgoing`; "email" = send `email.letter(outgoing)` by Django's backend;
     "apprise" = `outgoing.url` is the Apprise address and the body JSON with title, body and type for its notify().
@@ -77,6 +79,7 @@ class Format:
     name: str
     label: str | Promise
     render: Render
+    check: Callable[[str], object] = http_address
     accepts: Callable[[int, str], bool] = succeeded
     gone: Callable[[int, str], bool] = switched_off
     hints: dict[str, str | Promise] = field(default_factory=dict)  # a word of the answer -> what it means
