@@ -12,3 +12,6 @@ if os.environ.get("TEST_DATABASE_URL"):
 from config.settings import *  # noqa: E402, F403 the environment had to be set first
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # in memory, connections of several threads share a cache and get "table is locked" at once, whatever the timeout
+    DATABASES["default"]["TEST"] = {"NAME": os.environ["PIERWATCH_DATA_DIR"] + "/test.sqlite3"}  # noqa: F405
