@@ -68,6 +68,7 @@ class EventKind(models.TextChoices):
     USAGE_RECOVERED = "usage.recovered", Severity.SUCCESS, False, "", _("Usage back to normal")
     HOST_UNREACHABLE = "host.unreachable", Severity.ERROR, True, "host.recovered", _("Host unreachable")
     HOST_RECOVERED = "host.recovered", Severity.SUCCESS, True, "", _("Host recovered")
+    DESTINATION_DISABLED = "destination.disabled", Severity.ERROR, True, "", _("Notifications switched off")
 
     @property
     def lasts(self) -> bool:

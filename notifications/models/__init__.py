@@ -1,0 +1,8 @@
+"""Who hears about what, and what became of every message."""
+
+from notifications.models.attempt import Attempt
+from notifications.models.delivery import Delivery, Reason, Status
+from notifications.models.destination import Destination, Subscription
+from notifications.models.switches import KindSetting, Mute
+
+__all__ = ["Attempt", "Delivery", "Destination", "KindSetting", "Mute", "Reason", "Status", "Subscription"]
