@@ -57,7 +57,7 @@ class Sweep:
         try:
             reading = self._reading(container_id, answer)
         except Unreadable as error:
-            self.failures[container_id] = f"unreadable answer ({error})"
+            self.failures[container_id] = str(error)
         else:
             if reading.read_ns:
                 self.readings[container_id] = reading
