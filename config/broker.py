@@ -24,6 +24,7 @@ class Queues:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: defaultdict[str, deque[RawMessage]] = defaultdict(deque)
+        self._closed = False
         self.changes = 0
 
     def put(self, name: str, message: RawMessage) -> None:
@@ -49,10 +50,17 @@ class Queues:
             self.changes += 1
             self._changed.notify_all()
 
-    def sleep_until_changed(self, seen: int, timeout: float | None) -> None:
-        """Sleep until `changes` differs from SEEN; raise `TimeoutError` after TIMEOUT seconds."""
+    def close(self) -> None:
+        """Let no consumer sleep any more: it goes back to its own loop, where it sees that it shall stop."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self.changes != seen, timeout):
+            self._closed = True
+            self._changed.notify_all()
+
+    def sleep_until_changed(self, seen: int, timeout: float | None) -> None:
+        """Sleep until `changes` differs from SEEN; raise `TimeoutError` after TIMEOUT seconds, or once closed."""
+        with self._changed:
+            changed = self._changed.wait_for(lambda: self.changes != seen or self._closed, timeout)
+            if not changed or self._closed:
                 raise TimeoutError
 
 

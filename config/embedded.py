@@ -29,19 +29,27 @@ BEAT_SECONDS = 5  # how soon beat sees an edited schedule
 
 
 class PromptTimer(timer2.Timer):
-    """Celery's timer for countdowns, which a nearer entry wakes: the original sleeps on for up to a second."""
+    """Celery's timer for countdowns, asleep until the next is due: the original looks again at most once a second."""
 
     not_empty: threading.Condition
-    scheduler: Any
     schedule: Any
+    ended = False
 
-    def _next_entry(self) -> None:
+    def run(self) -> None:
+        self.running = True
+        entries = iter(self.schedule)
+        while not self.ended:
+            with self.not_empty:
+                delay, entry = next(entries)
+                if entry is None and not self.ended:
+                    self.not_empty.wait(delay)
+            if entry is not None:
+                self.schedule.apply_entry(entry)
+
+    def stop(self) -> None:
         with self.not_empty:
-            delay, entry = next(self.scheduler)
-            if entry is None:
-                self.not_empty.wait(min(delay or 1.0, 1.0))
-                return
-        self.schedule.apply_entry(entry)
+            self.ended = True
+            self.not_empty.notify()
 
 
 class Background:
@@ -74,7 +82,7 @@ class Background:
         """Let each part finish what it does, for SECONDS at most; tell whether all of them did."""
         self.stopping.set()
         worker_state.should_stop = os.EX_OK  # type: ignore[assignment]  # the worker's own loop sees it
-        QUEUES.wake()
+        QUEUES.close()
         self.beat.stop()
         self.beat.scheduler.sync()  # beat itself may sleep for seconds yet: keep its times of last runs
         deadline = monotonic() + seconds
