@@ -1,0 +1,43 @@
+"""One JSON shape per entity, the same in REST and stream.
+
+Times are UTC in ISO 8601, sizes bytes, CPU percent of one core plus the share of what the container may use.
+An unknown figure is null, never 0.
+"""
+
+from dashboard.shapes.fleet import (
+    MOVING,
+    UNSHOWN,
+    HostShape,
+    MovingStats,
+    ProjectShape,
+    Stats,
+    host,
+    moving,
+    project,
+    stats,
+)
+from dashboard.shapes.story import DeploymentShape, EventShape, ProxyShape, deployment, event, proxy
+from dashboard.shapes.text import Moment, encode, link, moment
+
+__all__ = [
+    "MOVING",
+    "UNSHOWN",
+    "DeploymentShape",
+    "EventShape",
+    "HostShape",
+    "Moment",
+    "MovingStats",
+    "ProjectShape",
+    "ProxyShape",
+    "Stats",
+    "deployment",
+    "encode",
+    "event",
+    "host",
+    "link",
+    "moment",
+    "moving",
+    "project",
+    "proxy",
+    "stats",
+]

@@ -1,0 +1,26 @@
+"""How values look in every JSON of ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from django.conf import settings
+from pydantic import WithJsonSchema
+
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def encode(shape: Any) -> str:
+    """Return SHAPE as compact JSON."""
+    return msgspec.json.encode(shape).decode()
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return AT as UTC in ISO 8601 with milliseconds and Z."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def link(path: str) -> str:
+    return f"{settings.PUBLIC_URL}{path}"
