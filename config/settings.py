@@ -11,9 +11,8 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
-from kombu import Queue
 
-from config import environment, logs
+from config import environment
 from config.keys import read_or_create
 
 VERSION = "0.1.0"
@@ -57,6 +56,7 @@ EVENT_RETENTION_DAYS = environment.whole_number("PIERWATCH_EVENT_RETENTION_DAYS"
 STALE_DAYS = environment.whole_number("PIERWATCH_STALE_DAYS", 7, 1, 3650)
 PROXY_SECONDS = environment.whole_number("PIERWATCH_PROXY_SECONDS", 60, 5, 3600)
 RETRY_SECONDS = environment.whole_numbers("PIERWATCH_RETRY_SECONDS", "0,5,30,120,600,1800,7200,21600")
+STREAM_CLIENTS = environment.whole_number("PIERWATCH_STREAM_CLIENTS", 2000, 1, 100_000)
 PRIVATE_TARGETS = environment.text("PIERWATCH_PRIVATE_TARGETS", "deny")
 # Preferences that a variable fixes: it wins over the database, and the form shows the field as locked.
 LOCKED_PREFERENCES = {
@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     "csp",
     "django_celery_beat",
     "django_htmx",
+    "ninja",
     "config",
     "monitoring",
     "notifications",
@@ -155,25 +156,7 @@ else:
     }
 
 # --- queue -------------------------------------------------------------------------------------------------------
-WORKER_THREADS = 16
-CELERY_BROKER_URL = REDIS_URL or "in-process://here"
-CELERY_BROKER_TRANSPORT = None if REDIS_URL else "config.broker:Transport"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    # a frozen Redis must not hold a request for longer: the sweep of the outbox makes up for a lost wake-up
-    {"socket_timeout": 0.8, "socket_connect_timeout": 0.8}
-    if REDIS_URL
-    # hanging webhooks leave a quarter of the threads to sampling
-    else {"queue_limits": {"deliver": WORKER_THREADS * 3 // 4}}
-)
-CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_QUEUES = [Queue(name) for name in ("default", "sample", "deliver")]
-CELERY_TASK_ROUTES = {"monitoring.sample_*": {"queue": "sample"}, "notifications.*": {"queue": "deliver"}}
-CELERY_TASK_ACKS_LATE = EMBEDDED  # a task waits in its queue, where it may still expire, until a thread is free
-CELERY_WORKER_POOL = "threads"  # tasks wait for engines and receivers, and bound themselves
-CELERY_WORKER_CONCURRENCY = WORKER_THREADS
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = not EMBEDDED
+CELERY_BROKER_URL = REDIS_URL or "config.broker:Transport://"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
@@ -218,4 +201,3 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 LOG_FORMAT = environment.choice("PIERWATCH_LOG_FORMAT", "text", ("text", "json"))
-LOGGING = logs.configuration(LOG_FORMAT)
