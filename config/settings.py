@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from config import environment
@@ -97,10 +99,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "dashboard.policy.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "dashboard.personal.time_zone_middleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -121,6 +124,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "dashboard.navigation.shell",
             ]
         },
     }
@@ -170,7 +174,16 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "dashboard.accounts.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "20/m/ip,5/5m/key"}
+CSRF_FAILURE_VIEW = "dashboard.errors.csrf_failure"
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -188,6 +201,11 @@ USE_I18N = USE_TZ = True
 # --- static files, policy, logs ----------------------------------------------------------------------------------
 STATIC_URL = f"{_public.path}/static/"
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 7 * 86400
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "dashboard.assets.VersionedStorage"},
+}
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -199,5 +217,36 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     }
+}
+
+# --- the admin's look --------------------------------------------------------------------------------------------
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Pierwatch",
+    "SITE_HEADER": "Pierwatch",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_URL": reverse_lazy("dashboard"),
+    "SITE_ICON": lambda request: static("pierwatch/icon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("pierwatch/icon.svg")},
+    ],
+    "SITE_DROPDOWN": [{"icon": "arrow_back", "title": _("Back to the dashboard"), "link": reverse_lazy("dashboard")}],
+    "SHOW_BACK_BUTTON": True,
+    "SIDEBAR": {"show_search": True},
+    # --accent of static/pierwatch/tokens.css, from its softest to its deepest
+    "COLORS": {
+        "primary": {
+            "50": "#f0f5fe",
+            "100": "#e2ebfc",
+            "200": "#c3d6fa",
+            "300": "#a3c3ff",
+            "400": "#79a9ff",
+            "500": "#5b8df0",
+            "600": "#1d5bd0",
+            "700": "#184cae",
+            "800": "#153f8f",
+            "900": "#1b2a46",
+            "950": "#0b1220",
+        }
+    },
 }
 LOG_FORMAT = environment.choice("PIERWATCH_LOG_FORMAT", "text", ("text", "json"))
