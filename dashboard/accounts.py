@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
@@ -23,7 +23,7 @@ from dashboard import personal, setup
 from dashboard.models import Profile, Theme
 
 
-class Accounts(DefaultAccountAdapter):
+class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's adapter: nobody signs up by themselves, personal settings follow the person, no greetings."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
@@ -50,7 +50,8 @@ class AdministratorForm(UserCreationForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         self.instance.is_staff = self.instance.is_superuser = True
-        return super().save(commit)
+        person: User = super().save(commit)
+        return person
 
 
 @never_cache
@@ -70,7 +71,8 @@ def create_administrator(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def personal_settings(request: HttpRequest) -> HttpResponse:
-    profile = Profile.objects.filter(user_id=request.user.pk).first() or Profile(user_id=request.user.pk)
+    person = cast("User", request.user)
+    profile = Profile.objects.filter(user=person).first() or Profile(user=person)
     form = personal.ProfileForm(request.POST or None, instance=profile)
     if not form.is_valid():
         return render(request, "personal.html", {"form": form})
@@ -88,7 +90,7 @@ def choose_appearance(request: HttpRequest) -> HttpResponseBase:
     offered = {"theme": Theme.values, "language": languages}
     chosen = {field: request.POST[field] for field, known in offered.items() if request.POST.get(field) in known}
     if chosen and request.user.is_authenticated:
-        Profile.objects.update_or_create(user_id=request.user.pk, defaults=chosen)
+        Profile.objects.update_or_create(user=request.user, defaults=chosen)
     response = HttpResponseRedirect(_way_back(request))
     personal.remember(response, **chosen)
     return response

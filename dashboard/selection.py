@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from urllib.parse import urlencode
 
@@ -59,7 +59,7 @@ class Selection:
     @classmethod
     def asked(cls, query: QueryDict) -> Selection:
         """Return what QUERY asks for; a value that does not exist counts as not given."""
-        known = {"state": STATES, "sort": SORTS, "group": GROUPINGS, "view": VIEWS}
+        known: dict[str, Collection[str]] = {"state": STATES, "sort": SORTS, "group": GROUPINGS, "view": VIEWS}
         given = {field.name: query.get(field.name, "").strip() for field in fields(cls)}
         return cls(**{name: value for name, value in given.items() if value and value in known.get(name, [value])})
 
