@@ -88,7 +88,7 @@ def reading_of(container_id: str, body: bytes, *, podman: bool = False, windows:
     try:
         return _reading(container_id, _decoder.decode(body), podman=podman, windows=windows)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
-        raise Unreadable(str(error)) from error
+        raise Unreadable(f"unreadable answer: {error}") from error
 
 
 def reading_of_dict(container_id: str, answer: Any, *, podman: bool = False, windows: bool = False) -> Reading:
@@ -96,7 +96,7 @@ def reading_of_dict(container_id: str, answer: Any, *, podman: bool = False, win
     try:
         return _reading(container_id, msgspec.convert(answer, Answer), podman=podman, windows=windows)
     except (msgspec.MsgspecError, ValueError, OverflowError) as error:
-        raise Unreadable(str(error)) from error
+        raise Unreadable(f"unreadable answer: {error}") from error
 
 
 def nanoseconds(text: str) -> int:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import http.client
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, NotFound
 
-from monitoring.engine import errors
+from monitoring.engine import errors, loop
 from monitoring.engine.address import Address
 from monitoring.engine.agreement import Agreement, agree
 from monitoring.engine.errors import EngineError, NoSuchContainer
 from monitoring.engine.inspected import Container, container_of
 from monitoring.engine.listed import EngineFacts, Listed, facts_of, listed_of
 from monitoring.engine.patient import read_patiently
+from monitoring.engine.sweep import Reader, Sweep
 from monitoring.stats import Reading
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ class Engine:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._agreement: Agreement | None = None
+        self._reader: Reader | None = None
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -40,8 +44,9 @@ class Engine:
 
     def facts(self) -> EngineFacts:
         """Ask anew what the engine is; also the moment at which a swapped engine is noticed."""
-        self._forget()
-        details = self._ask(lambda client: client.info())
+        version, details = self._ask(lambda client: (client.version(api_version=False), client.info()))
+        if version != self._agreed().version:
+            self._forget()
         agreement = self._agreed()
         return self._read_as(lambda: facts_of(agreement.version, details, agreement.api_version))
 
@@ -63,7 +68,7 @@ class Engine:
     def image_id_of(self, image: str) -> str | None:
         """Return the id of the image that a tag names on this host now; None when it names none."""
         try:
-            answer = self._ask(lambda client: client.inspect_image(image))  # type: ignore[no-untyped-call] missing in the stubs
+            answer = self._ask(lambda client: client.inspect_image(image))  # type: ignore[no-untyped-call]
         except NotFound:
             return None
         return self._read_as(lambda: str(answer["Id"]))
@@ -74,11 +79,38 @@ class Engine:
         A container that is gone, stopped, hangs or answers nonsense is missing from the result and harms no other.
         Raises EngineError only when the engine as a whole cannot be reached.
         """
-        return read_patiently(self._agreed(), list(ids), deadline_seconds)
+        wanted = list(dict.fromkeys(ids))
+        until = time.monotonic() + deadline_seconds
+        if not wanted:
+            return {}
+        if not self.address.is_direct:
+            return read_patiently(self._agreed(), wanted, deadline_seconds)
+        sweep = self._sweep(wanted, until)
+        if sweep.version_refused:
+            self._forget()
+            sweep = self._sweep(wanted, until)
+        if sweep.unreachable:
+            self._forget()
+            raise self._explained(sweep.unreachable)
+        return sweep.readings
 
     def close(self) -> None:
         """Drop all connections; the next call opens new ones."""
         self._forget()
+
+    def _sweep(self, wanted: list[str], until: float) -> Sweep:
+        sweep = Sweep(self._agreed(), deque(wanted), until)
+        loop.run(self._kept_reader().run(sweep), until - time.monotonic())
+        return sweep
+
+    def _kept_reader(self) -> Reader:
+        with self._lock:
+            if self._reader is None:
+                try:
+                    self._reader = Reader(self.address)
+                except OSError as error:
+                    raise self._explained(error) from error
+            return self._reader
 
     def _agreed(self) -> Agreement:
         with self._lock:
@@ -92,8 +124,11 @@ class Engine:
     def _forget(self) -> None:
         with self._lock:
             agreement, self._agreement = self._agreement, None
+            reader, self._reader = self._reader, None
         if agreement:
             agreement.client.close()
+        if reader:
+            loop.run(reader.close(), 1)
 
     def _ask(self, question: Callable[[APIClient], T]) -> T:
         """Ask through docker-py; once more, with a new agreement, when the engine was swapped or restarted meanwhile.
