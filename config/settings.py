@@ -13,8 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
 
-from config import environment
+from config import environment, logs
 from config.keys import read_or_create
 
 VERSION = "0.1.0"
@@ -160,7 +161,25 @@ else:
     }
 
 # --- queue -------------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = REDIS_URL or "config.broker:Transport://"
+WORKER_THREADS = 16
+CELERY_BROKER_URL = REDIS_URL or "in-process://here"
+CELERY_BROKER_TRANSPORT = None if REDIS_URL else "config.broker:Transport"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    # a frozen Redis must not hold a request for longer: the sweep of the outbox makes up for a lost wake-up
+    {"socket_timeout": 0.8, "socket_connect_timeout": 0.8}
+    if REDIS_URL
+    # hanging webhooks leave a quarter of the threads to sampling
+    else {"queue_limits": {"deliver": WORKER_THREADS * 3 // 4}}
+)
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES = [Queue(name) for name in ("default", "sample", "deliver")]
+CELERY_TASK_ROUTES = {"monitoring.sample_*": {"queue": "sample"}, "notifications.*": {"queue": "deliver"}}
+CELERY_TASK_ACKS_LATE = EMBEDDED  # a task waits in its queue, where it may still expire, until a thread is free
+CELERY_WORKER_POOL = "threads"  # tasks wait for engines and receivers, and bound themselves
+CELERY_WORKER_CONCURRENCY = WORKER_THREADS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = not EMBEDDED
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
@@ -250,3 +269,4 @@ UNFOLD: dict[str, Any] = {
     },
 }
 LOG_FORMAT = environment.choice("PIERWATCH_LOG_FORMAT", "text", ("text", "json"))
+LOGGING = logs.configuration(LOG_FORMAT)

@@ -32,5 +32,6 @@ programs: list[URLPattern | URLResolver] = [
 ]
 urlpatterns = [*pages, *people, *programs]
 
-http_streams = [("/api/stream", event_stream)]
+# bare ASGI applications: config/asgi.py answers them before Django
+http_streams = [path("api/stream", cast("Any", event_stream))]
 websocket_urlpatterns = [path("ws/stream", cast("Any", web_socket))]
