@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -36,10 +37,9 @@ class HostQuerySet(models.QuerySet["Host"]):
         """Note that the engine answered; return True if it did not before, to exactly one caller."""
         at = at or timezone.now()
         self.filter(pk=pk).update(checked_at=at)
-        before = self.filter(pk=pk).exclude(reachable_since__isnull=False, unreachable_since=None)
-        return bool(
-            before.update(reachable_since=at, unreachable_since=None, unreachable_code="", unreachable_reason="")
-        )
+        away = self.filter(pk=pk).exclude(reachable_since__isnull=False, unreachable_since=None)
+        now_here = {"reachable_since": at, "unreachable_since": None, "outage_told_at": None}
+        return bool(away.update(**now_here, unreachable_code="", unreachable_reason=""))
 
     def mark_unreachable(self, pk: int, code: str, reason: str, at: datetime | None = None) -> bool:
         """Note that the engine did not answer; return True once per outage, when it has lasted for two checks."""
@@ -54,16 +54,20 @@ class HostQuerySet(models.QuerySet["Host"]):
         lasting = self.filter(pk=pk, outage_told_at=None, unreachable_since__lte=at - UNREACHABLE_AFTER)
         return bool(lasting.update(outage_told_at=at))
 
-    def end_outage(self, pk: int) -> bool:
-        """Forget that an outage was told; return True to exactly one caller, who tells that it is over."""
-        return bool(self.filter(pk=pk, outage_told_at__isnull=False).update(outage_told_at=None))
-
     def claim_sweep(self, pk: int, seconds: float, at: datetime | None = None) -> datetime | None:
         """Lease the sweep of a watched host for SECONDS; None while another one holds it. Answers the lease's end."""
         at = at or timezone.now()
         until = at + timedelta(seconds=seconds)
         free = self.watched().filter(Q(sweep_until=None) | Q(sweep_until__lte=at), pk=pk)
         return until if free.update(sweep_until=until) else None
+
+    def claim_inventory(self, pk: int, version: int) -> bool:
+        """Take the right to write what was seen since VERSION; False when another wrote in the meantime."""
+        return bool(self.filter(pk=pk, inventory_version=version).update(inventory_version=version + 1))
+
+    def release_all_sweeps(self) -> None:
+        """Forget all leases: for the start of the one process of embedded mode, which may have been killed."""
+        self.exclude(sweep_until=None).update(sweep_until=None)
 
     def release_sweep(self, pk: int, until: datetime) -> None:
         """Give the lease that ends at UNTIL back; another's lease is left alone."""
@@ -95,6 +99,8 @@ class Host(models.Model):
     cpus = models.PositiveIntegerField(_("CPUs"), null=True, editable=False)
     memory_bytes = models.BigIntegerField(_("memory"), null=True, editable=False)
 
+    facts_at = models.DateTimeField(null=True, editable=False, help_text="When the engine described itself last.")
+
     reachable_since = models.DateTimeField(_("reachable since"), null=True, editable=False)
     unreachable_since = models.DateTimeField(_("unreachable since"), null=True, editable=False)
     unreachable_code = models.CharField(_("cause"), max_length=40, blank=True, editable=False)
@@ -106,6 +112,9 @@ class Host(models.Model):
     sampled_at = models.DateTimeField(_("last sample"), null=True, editable=False)
     sweep_until = models.DateTimeField(
         null=True, editable=False, help_text="Lease of the sweep under way: never two sweeps of one host at once."
+    )
+    inventory_version = models.BigIntegerField(
+        default=0, editable=False, help_text="Grows with each change of the host's instances: compare and set."
     )
 
     objects = HostQuerySet.as_manager()
@@ -138,11 +147,32 @@ class Project(models.Model):
         return self.name
 
 
+class StageQuerySet(models.QuerySet["Stage"]):
+    def place(self, wanted: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], Stage]:
+        """Return the stages by (project slug, stage slug), making what is missing; WANTED gives the project's name."""
+        found = self._by_slugs(wanted)
+        missing = [key for key in wanted if key not in found]
+        if not missing:
+            return found
+        names = {project: wanted[project, stage] for project, stage in missing}
+        Project.objects.bulk_create([Project(slug=s, name=n) for s, n in names.items()], ignore_conflicts=True)
+        projects = {project.slug: project for project in Project.objects.filter(slug__in=names)}
+        self.bulk_create([Stage(project=projects[p], slug=s) for p, s in missing], ignore_conflicts=True)
+        return found | self._by_slugs(missing)
+
+    def _by_slugs(self, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Stage]:
+        stages = self.select_related("project").filter(project__slug__in={project for project, _stage in wanted})
+        by_slugs = {(stage.project.slug, stage.slug): stage for stage in stages}
+        return {key: by_slugs[key] for key in wanted if key in by_slugs}
+
+
 class Stage(models.Model):
     """An environment of a project."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="stages", verbose_name=_("project"))
     slug = models.SlugField(_("id"), max_length=60, allow_unicode=True)
+
+    objects = StageQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("stage")

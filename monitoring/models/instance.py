@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from django.db import models
@@ -99,6 +100,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """Bring host, project, stage and newest figures along in the one query; then use `figures`."""
         return self.select_related("host", "stage__project", "latest")
 
+    def mark_removed(self, at: datetime) -> int:
+        """Note that the containers of these slots are gone; those that ran were last seen running now."""
+        gone: dict[str, Any] = {"state": State.REMOVED, "health": Health.NONE, "removed_at": at}
+        ran = self.live().update(**gone, seen_running_at=at)
+        return ran + self.exclude(state=State.REMOVED).update(**gone)
+
     def counts(self) -> Counts:
         """Count by state in one aggregate."""
         names = ("running", "stopped", "restarting", "paused", "unknown", "unhealthy", "stale")
@@ -175,6 +182,9 @@ class Instance(models.Model):
     cpu_limit_cores = models.FloatField(_("CPU limit"), null=True)
     memory_limit_bytes = models.BigIntegerField(_("memory limit"), null=True)
 
+    inspected_at = models.DateTimeField(
+        null=True, help_text="When the engine told all about this container; empty while it still has to be asked."
+    )
     stale_reasons = models.JSONField(_("stale because"), default=list, blank=True)
     warnings = models.JSONField(
         _("warnings"), default=list, blank=True, help_text="Label values that could not be used."

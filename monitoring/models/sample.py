@@ -1,11 +1,45 @@
 from __future__ import annotations
 
-from django.db import models
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import IntegrityError, connection, models
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.instance import Instance
+from monitoring.models.writing import append, upsert
 
 INSTANCE_SHIFT = 32
+
+
+class SampleQuerySet(models.QuerySet["Sample"]):
+    def of(self, instance_id: int, since: int, until: int) -> SampleQuerySet:
+        """Samples of one instance with SINCE <= unix second < UNTIL: a range of the primary key."""
+        key_of = Sample.key_of
+        return self.filter(key__gte=key_of(instance_id, since), key__lt=key_of(instance_id, until)).order_by("key")
+
+    def store(self, samples: Sequence[Sample]) -> None:
+        """Insert SAMPLES in one statement; an instance keeps its first sample of a second."""
+        fields = [field.attname for field in Sample._meta.concrete_fields]
+        try:
+            append(Sample, [tuple(getattr(sample, field) for field in fields) for sample in samples])
+        except IntegrityError:  # the clock was set back, or two sweeps were asked for within one second
+            self.bulk_create(samples, ignore_conflicts=True)
+
+
+class LatestQuerySet(models.QuerySet["Latest"]):
+    def store(self, latest: Iterable[Latest]) -> None:
+        """Insert or replace the newest figures of each instance, in one statement."""
+        upsert(Latest, [_row_of(each) for each in latest])
+
+
+def _row_of(latest: Latest) -> tuple[Any, ...]:
+    """Return the values of all columns as both databases take them."""
+    values = {field.attname: getattr(latest, field.attname) for field in Latest._meta.concrete_fields}
+    values["sampled_at"] = connection.ops.adapt_datetimefield_value(latest.sampled_at)
+    values["counters"] = json.dumps(latest.counters)
+    return tuple(values.values())
 
 
 class Sample(models.Model):
@@ -25,6 +59,8 @@ class Sample(models.Model):
     block_read = models.BigIntegerField(null=True)
     block_write = models.BigIntegerField(null=True)
     pids = models.IntegerField(null=True)
+
+    objects = SampleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("sample")
@@ -67,6 +103,8 @@ class Latest(models.Model):
     pids = models.IntegerField(_("processes"), null=True)
 
     counters = models.JSONField(default=dict, help_text="stats.Counters as a dict")
+
+    objects = LatestQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("latest figures")
