@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.forms import LoginForm
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -41,6 +42,16 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
         response: HttpResponse = super().post_login(request, user, **kwargs)
         personal.recall(user, response)
         return response
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]
+    """allauth's form in our words, without placeholders that repeat the labels."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["remember"].label = _("Remember me")
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
 
 
 class AdministratorForm(UserCreationForm):  # type: ignore[type-arg]
