@@ -16,7 +16,7 @@ from notifications.formats.text import (
     fit_lines,
     json_bytes,
     link_of,
-    octets,
+    octets_in_json,
     summary,
     worst,
 )
@@ -29,7 +29,7 @@ TYPES = {"error": "failure", "warning": "warning", "info": "info", "success": "s
 def render(notices: Sequence[Notice], address: str, secrets: Sequence[str], webhook_id: str, now: datetime) -> Outgoing:
     """Return JSON with title, body and type: the arguments of Apprise's notify()."""
     body = {
-        "title": fit(summary(notices), TITLE, octets),
+        "title": fit(summary(notices), TITLE, octets_in_json),
         "body": text_of(notices),
         "type": TYPES.get(worst(notices), "info"),
     }
@@ -38,10 +38,10 @@ def render(notices: Sequence[Notice], address: str, secrets: Sequence[str], webh
 
 def text_of(notices: Sequence[Notice]) -> str:
     if len(notices) > 1:
-        lines = fit_lines(digest_lines(notices), DIGEST, octets)
+        lines = fit_lines(digest_lines(notices), DIGEST, octets_in_json)
     else:
-        facts = (f"{name}: {fit(value, 300, octets)}" for name, value in facts_of(notices[0]))
-        lines = [*filter(None, [fit(notices[0].message, MESSAGE, octets)]), *facts]
+        facts = (f"{name}: {fit(value, 300, octets_in_json)}" for name, value in facts_of(notices[0]))
+        lines = [*filter(None, [fit(notices[0].message, MESSAGE, octets_in_json)]), *facts]
     return "\n".join([*lines, link_of(notices)])
 
 

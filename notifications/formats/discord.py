@@ -29,7 +29,7 @@ from notifications.formats.text import (
 )
 
 TITLE, DESCRIPTION, MESSAGE, FIELD_NAME, FIELD_VALUE, FIELDS = 256, 4_096, 2_500, 100, 200, 10
-MARKUP = frozenset("\\*_~`|<>[]()#:-+.")
+MARKUP = frozenset("\\*_~`|<>[]()#:-")
 
 
 def escape(character: str) -> str:

@@ -20,7 +20,7 @@ from notifications.formats.text import (
     fit_lines,
     json_bytes,
     link_of,
-    octets,
+    octets_in_json,
     one_line,
     summary,
 )
@@ -50,26 +50,28 @@ def render(notices: Sequence[Notice], address: str, secrets: Sequence[str], webh
 
 def text_of(notices: Sequence[Notice], subject: str) -> str:
     if len(notices) > 1:
-        parts = ["\n".join(fit_lines(digest_lines(notices), DIGEST, octets))]
+        parts = ["\n".join(fit_lines(digest_lines(notices), DIGEST, octets_in_json))]
     else:
         facts = "\n".join(f"{name}: {value}" for name, value in rows(notices[0]))
-        parts = [fit(notices[0].message, MESSAGE, octets), facts]
+        parts = [fit(notices[0].message, MESSAGE, octets_in_json), facts]
     link = f"{_('Open in Pierwatch')}: {link_of(notices)}"
     return "\n\n".join([subject, *filter(None, parts), link]) + "\n"
 
 
 def html_of(notices: Sequence[Notice], subject: str) -> str:
     if len(notices) > 1:
-        lines = fit_lines(digest_lines(notices), DIGEST, octets)
+        lines = fit_lines(digest_lines(notices), DIGEST, octets_in_json)
         inside = format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((line,) for line in lines)))
     else:
-        message = format_html('<p style="white-space:pre-wrap">{}</p>', fit(notices[0].message, MESSAGE, octets))
+        message = format_html(
+            '<p style="white-space:pre-wrap">{}</p>', fit(notices[0].message, MESSAGE, octets_in_json)
+        )
         inside = format_html("{}<table>{}</table>", message, format_html_join("", ROW, rows(notices[0])))
     return format_html(PAGE, notices[0].language, subject, inside, link_of(notices), _("Open in Pierwatch"))
 
 
 def rows(notice: Notice) -> list[tuple[str, str]]:
-    return [(name, fit(value, 300, octets)) for name, value in facts_of(notice)]
+    return [(name, fit(value, 300, octets_in_json)) for name, value in facts_of(notice)]
 
 
 def letter(outgoing: Outgoing) -> EmailMultiAlternatives:

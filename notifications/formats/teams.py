@@ -24,7 +24,6 @@ from notifications.formats.text import (
     json_bytes,
     link_of,
     octets_in_json,
-    summary,
     worst,
 )
 
@@ -38,7 +37,6 @@ def render(notices: Sequence[Notice], address: str, secrets: Sequence[str], webh
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.5",
-        "fallbackText": defused(summary(notices), HEADING),
         "body": single(notices[0]) if len(notices) == 1 else digest(notices),
         "actions": [{"type": "Action.OpenUrl", "title": _("Open in Pierwatch"), "url": link_of(notices)}],
     }
@@ -75,7 +73,7 @@ def run(text: str, limit: int, **look: str) -> dict[str, Any]:
 
 def defused(text: str, limit: int) -> str:
     """Return TEXT so that Teams sees no `{{DATE(...)}}`, `${template}` or `<at>` in it."""
-    breaks = {"{": "{\u200b", "<": "<\u200b"}
+    breaks = {"{": "\u200b{", "<": "<\u200b"}
     return fit(text, limit, octets_in_json, lambda character: breaks.get(character, character))
 
 

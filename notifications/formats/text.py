@@ -55,7 +55,8 @@ def fit(text: str, limit: int, size: Callable[[str], int] = utf16, escape: Calla
 
     No escape sequence and no character is ever cut in half.
     """
-    pieces = [escape(character) for character in clean(text)]
+    # every character takes a unit at least: what lies beyond need not be looked at
+    pieces = [escape(character) for character in clean(text[: 2 * limit + 2])[: limit + 1]]
     if sum(map(size, pieces)) <= limit:
         return "".join(pieces)
     left = limit - size("…")
@@ -122,7 +123,7 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
         else ("", ""),
         *notice.facts,
     ]
-    return [(one_line(name), clean(str(value))) for name, value in rows if name and value]
+    return [(fit(one_line(name), 60), clean(str(value))) for name, value in rows if name and value]
 
 
 def summary(notices: Sequence[Notice]) -> str:

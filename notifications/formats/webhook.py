@@ -14,7 +14,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.formats.shapes import Format, Notice, Outgoing
-from notifications.formats.text import BODY_BYTES, clean, digest_heading, digest_lines, fit, iso, json_bytes, worst
+from notifications.formats.text import (
+    BODY_BYTES,
+    clean,
+    digest_heading,
+    digest_lines,
+    fit,
+    iso,
+    json_bytes,
+    octets_in_json,
+    worst,
+)
+
+PLACES = ("host", "project", "stage")
 
 
 def render(notices: Sequence[Notice], address: str, secrets: Sequence[str], webhook_id: str, now: datetime) -> Outgoing:
@@ -55,8 +67,8 @@ def single(notice: Notice, room: int) -> bytes:
     if len(encoded := json_bytes(whole)) <= room:
         return encoded
     whole["data"] |= {"details": {"truncated": True}}
-    for name, limit in (("message", room // 4), ("title", 600), ("subject", 600)):
-        whole["data"][name] = fit(whole["data"][name], limit, lambda text: len(json_bytes(text)) - 2)
+    for name, limit in (("message", room // 4), *((name, 600) for name in ("title", "subject", *PLACES))):
+        whole["data"][name] = fit(whole["data"][name], limit, octets_in_json)
     return json_bytes(whole)
 
 
@@ -113,7 +125,7 @@ def short_entry(notice: Notice, room: int) -> dict[str, Any]:
             break
         del whole[lost]
     left = room - len(json_bytes(whole | {"title": ""}))
-    return whole | {"title": fit(whole["title"], max(left, 0), lambda text: len(json_bytes(text)) - 2)}
+    return whole | {"title": fit(whole["title"], max(left, 0), octets_in_json)}
 
 
 FORMAT = Format("webhook", gettext_lazy("Webhook"), render, signs=True)
