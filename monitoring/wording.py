@@ -22,6 +22,7 @@ usage.high                  metric (cpu, memory), value, threshold (percent), mi
 usage.recovered             metric, value, threshold, seconds
 host.unreachable            reason (connect, timeout, tls, permission, mass_death, ...), message, deaths, containers
 host.recovered              seconds
+destination.disabled        reason (a sentence)
 """
 
 from __future__ import annotations
@@ -213,6 +214,10 @@ def _host_recovered(parameters: Parameters, _count: int) -> str:
     return _joined(_("The host is well again."), _lasted(parameters))
 
 
+def _destination_disabled(parameters: Parameters, _count: int) -> str:
+    return _joined(_("It gets no notifications any more."), short(parameters.get("reason")))
+
+
 def _lasted(parameters: Parameters) -> str:
     seconds = parameters.get("seconds")
     return _("It lasted %(duration)s.") % {"duration": duration_in_words(seconds)} if seconds is not None else ""
@@ -252,4 +257,5 @@ _MESSAGES: dict[str, Callable[[Parameters, int], str]] = {
     EventKind.USAGE_RECOVERED: _usage_recovered,
     EventKind.HOST_UNREACHABLE: _host_unreachable,
     EventKind.HOST_RECOVERED: _host_recovered,
+    EventKind.DESTINATION_DISABLED: _destination_disabled,
 }

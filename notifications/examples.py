@@ -28,6 +28,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     EventKind.USAGE_RECOVERED: {"metric": "cpu", "value": 12, "threshold": 90, "seconds": 900},
     EventKind.HOST_UNREACHABLE: {"reason": "connect", "message": "connection refused"},
     EventKind.HOST_RECOVERED: {"seconds": 480},
+    EventKind.DESTINATION_DISABLED: {"reason": "Slack answered 404 no_service: the webhook was deleted in Slack."},
 }
 COUNTS = {EventKind.CONTAINER_CRASH_LOOP: 5}
 
@@ -35,7 +36,7 @@ COUNTS = {EventKind.CONTAINER_CRASH_LOOP: 5}
 def example_event(kind: str) -> Event:
     """Return an event of KIND that is not stored, believable enough to judge a message by."""
     now = timezone.now()
-    of_host = kind.startswith("host.")
+    of_stage = not kind.startswith(("host.", "destination."))
     return Event(
         kind=kind,
         severity=EventKind(kind).severity,
@@ -45,10 +46,10 @@ def example_event(kind: str) -> Event:
         count=COUNTS.get(EventKind(kind), 1),
         parameters=dict(PARAMETERS.get(kind, {})),
         host=Host(name="local"),
-        stage=None if of_host else Stage(slug="production", project=Project(slug="shop", name="shop")),
+        stage=Stage(slug="production", project=Project(slug="shop", name="shop")) if of_stage else None,
     )
 
 
 def _subject(kind: str) -> str:
-    by_area = {"proxy": "shop.example.org", "deploy": "shop / production", "host": "local"}
+    by_area = {"proxy": "shop.example.org", "deploy": "shop / production", "host": "local", "destination": "#ops"}
     return by_area.get(kind.partition(".")[0], "web-1")

@@ -21,6 +21,7 @@ RANKS = ("info", "success", "warning", "error")
 # direction around (Trojan Source, CVE-2021-42574)
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 BODY_BYTES = 20_000
+LINE = 400
 
 
 def clean(text: str) -> str:
@@ -107,7 +108,7 @@ def fit_lines(
     lines: Sequence[str], limit: int, size: Callable[[str], int] = utf16, escape: Callable[[str], str] = plain
 ) -> list[str]:
     """Shorten LINES so that all of them, with their line ends, fit into LIMIT: each keeps its fair share."""
-    share = limit // max(len(lines), 1) - 1
+    share = min(limit // max(len(lines), 1), LINE) - 1
     return [fit(line, share, size, escape) for line in lines]
 
 
