@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.server import Server, twisted_loop
+from daphne.server import twisted_loop
 from twisted.internet import reactor
 
 from config.embedded import end_now
+from config.patience import PatientServer
 
 
-class Web(Server):  # type: ignore[misc]  # daphne ships no types
+class Web(PatientServer):
     """Daphne's server, which starts what it is given once it listens, and stops at the first signal."""
 
     failure: str | None = None
