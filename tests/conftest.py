@@ -13,6 +13,7 @@ import pytest
 
 from tests.engines import NoEngineError, RealEngine, some_engine
 from tests.simulated_engine import SimulatedEngine
+from tests.streaming import Daphne
 
 
 @pytest.fixture
@@ -50,3 +51,17 @@ def real_engine(engine_url: str) -> Iterator[RealEngine]:
     engine = RealEngine(engine_url)
     yield engine
     engine.clean()
+
+
+@pytest.fixture(scope="session")
+def daphne() -> Iterator[Daphne]:
+    """Return a real Daphne with the whole application, started once for all tests."""
+    server = Daphne()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def live_server_url(daphne: Daphne, transactional_db: None) -> str:
+    """Return the address of a real Daphne with streams; it sees the test's database and channel layer."""
+    return daphne.url

@@ -94,11 +94,11 @@ class Socket:
         await self._send({"type": "websocket.close", "code": 4401})
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Accept and close with 4000 + the HTTP status and words; a foreign origin is not even let in (HTTP 403)."""
+        """Accept, say why, and close with 4000 + the HTTP status; a foreign origin is not even let in (HTTP 403)."""
         if refusal.status != 403:
             await self.open()
-        reason = refusal.detail.encode()[:120].decode(errors="ignore")  # 123 bytes are allowed, RFC 6455, 5.5
-        await self._send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": reason})
+            await self.write([encode({"type": "error", "data": {"detail": refusal.detail}}).encode()])
+        await self._send({"type": "websocket.close", "code": 4000 + refusal.status})
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "websocket.disconnect":

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from dashboard.live import snapshot
-from dashboard.live.broadcast import GROUP, LOST
+from dashboard.live.announcements import GROUP, LOST
 from dashboard.live.message import RESYNC, Message, Wishes
 
 logger = logging.getLogger(__name__)

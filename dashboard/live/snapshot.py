@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard import shapes
 from dashboard.health import fresh_for, summary
-from dashboard.live.broadcast import event_message
+from dashboard.live.announcements import event_message
 from dashboard.live.message import RESYNC, Message
 from monitoring.models import Event, Instance, Preferences
 
