@@ -90,12 +90,15 @@ class SimulatedContainer:
     inspected: dict[str, Any] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
     fault: Fault | None = None  # of its stats
+    status: str = ""  # instead of what follows from the rest
 
     @property
     def runs(self) -> bool:
         return self.state in ("running", "paused")
 
     def status_text(self) -> str:
+        if self.status:
+            return self.status
         if self.state == "running":
             words = {"starting": " (health: starting)", "none": ""}
             return "Up 5 minutes" + words.get(self.health, f" ({self.health})")

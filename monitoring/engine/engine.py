@@ -26,7 +26,8 @@ from monitoring.stats import Reading
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 # requests' own errors are OSErrors; what is no JSON, or not the JSON one expects, raises one of the others
-FAILURES = (DockerException, OSError, ValueError, http.client.HTTPException)
+# (docker-py itself trips over an error answer without a "message": KeyError, TypeError)
+FAILURES = (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException)
 NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
 
 
