@@ -32,7 +32,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now)).exclude(owner__is_active=False)
 
     def note_use(self, token_id: int, now: datetime | None = None) -> int:
-        """Remember that a token was used; writes at most once a minute."""
+        """Remember that a token was used now; at most once a minute, however many notice it."""
         now = now or timezone.now()
         old = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_IS_NOTED_EVERY)
         return self.filter(old, pk=token_id).update(last_used_at=now)
@@ -65,6 +65,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def used_lately(self) -> bool:
+        """Whether its use was noted within the last minute."""
+        return self.last_used_at is not None and timezone.now() - self.last_used_at < USE_IS_NOTED_EVERY
 
     @property
     def expired(self) -> bool:

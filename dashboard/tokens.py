@@ -31,10 +31,10 @@ def find(token: str) -> ApiToken | None:
     nothing: the token is 256 random bits.
     """
     row = ApiToken.objects.valid().filter(hash=hash_of(token)).first()
-    if row is not None:
+    if row is not None and not row.used_lately:
         ApiToken.objects.note_use(row.pk)
     return row
 
 
 def hash_of(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

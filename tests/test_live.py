@@ -338,3 +338,11 @@ def test_nothing_reaches_the_sampler_when_the_layer_is_down(settings: object, ca
     }
     live.broadcast("delivery", {})
     assert "Open pages could not be told" in caplog.text
+
+
+def test_a_table_of_events_is_streamed_in_pieces(live_server_url: str, token: str) -> None:
+    for number in range(3):
+        Event.objects.record(EventKind.DEPLOY_STARTED, subject=f"v{number}")
+    address = f"{live_server_url}/api/events?format=csv"
+    answer = requests.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=5)
+    assert [line.split(",")[6] for line in answer.text.splitlines()] == ["subject", "v2", "v1", "v0"]

@@ -3,7 +3,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Field, Query, Router
@@ -11,7 +12,7 @@ from ninja.errors import HttpError
 
 from dashboard import shapes
 from dashboard.api.paging import Page, Paging, page
-from dashboard.csv import event_rows
+from dashboard.csv import event_rows, in_chunks
 from monitoring.models import Deployment, Event, EventKind, Severity
 from monitoring.models.event import EventQuerySet
 
@@ -35,7 +36,7 @@ def list_events(request: HttpRequest, filters: Query[EventFilters]) -> Any:
     """What happened, newest first. `format=csv` sends all of it as a table."""
     rows = _matching(filters).select_related("host", "stage__project")
     if filters.format == "csv":
-        return _csv(rows)
+        return _csv(request, rows)
     found, cursor = page(rows, ("-at", "-pk"), filters)
     return {"items": [shapes.event(row) for row in found], "next": cursor}
 
@@ -66,9 +67,10 @@ def _aware(at: datetime | None) -> datetime | None:
     return timezone.make_aware(at, timezone.get_default_timezone()) if at and timezone.is_naive(at) else at
 
 
-def _csv(rows: EventQuerySet) -> HttpResponse | StreamingHttpResponse:
+def _csv(request: HttpRequest, rows: EventQuerySet) -> StreamingHttpResponse:
+    lines = event_rows(rows)
     return StreamingHttpResponse(
-        event_rows(rows),
+        in_chunks(lines) if isinstance(request, ASGIRequest) else lines,
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="events.csv"'},
     )
