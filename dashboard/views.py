@@ -76,5 +76,6 @@ def _surroundings(cards: list[Card]) -> dict[str, Any]:
         "reached": [host for host in hosts if host.is_reachable],
         "waiting": any(host.sampled_at is None and not host.unreachable_since for host in hosts),
         "sampled": any(card.figures for card in cards),
+        "sampled_at": max((int(host.sampled_at.timestamp()) for host in hosts if host.sampled_at), default=""),
         "docker_host": settings.DOCKER_HOST,
     }

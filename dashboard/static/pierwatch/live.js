@@ -138,7 +138,7 @@ function toast(words, action) {
 
 // ---- messages of the stream -----------------------------------------------------------------------------------
 const refresh = (what) => document.body.dispatchEvent(new CustomEvent(`pierwatch:${what}`));
-let sampledAt = null, interval = Number(page.interval) || 30, greeted = false;
+let sampledAt = page.sampled ? Number(page.sampled) : null, interval = Number(page.interval) || 30, greeted = false;
 
 const receive = {
   hello({ version, interval: seconds }) {
