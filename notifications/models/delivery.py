@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets as randomness
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import models
@@ -10,36 +11,58 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import Event
 from monitoring.models.event import kind_choices
+from notifications.models.audience import Audience
 from notifications.models.destination import Destination
-
-
-class Status(models.TextChoices):
-    PENDING = "pending", _("Waiting")
-    SENT = "sent", _("Delivered")
-    FAILED = "failed", _("Refused")
-    DEAD = "dead", _("Gave up")
-    SKIPPED = "skipped", _("Not sent")
-
-
-class Reason(models.TextChoices):
-    """Why a delivery waits or was not sent."""
-
-    OFF = "off", _("this event kind is switched off for everybody")
-    UNSUBSCRIBED = "unsubscribed", _("this destination does not receive this event kind")
-    NARROWED = "narrowed", _("this destination is narrowed to other projects, stages or severities")
-    MUTED = "muted", _("muted")
-    QUIET = "quiet", _("quiet hours")
-    COOL_DOWN = "cool_down", _("cool-down: the same was told shortly before")
-    RATE = "rate", _("the destination's messages of this hour are used up")
-    UNTOLD = "untold", _("the problem that it ends was not told here either")
-    SWITCHED_OFF = "switched_off", _("the destination is switched off")
+from notifications.models.outcome import Reason, Status
 
 
 def new_webhook_id() -> str:
     return f"msg_{randomness.token_hex(12)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What one destination heard of an event, in words: `outcome` is a Status, or "unknown" to it."""
+
+    destination: Destination
+    outcome: str
+    reason: str
+    delivery: Delivery | None
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def plan(self, event: Event) -> list[Delivery]:
+        """Store for every destination what is to become of EVENT there: a pending row, or why there is none to send."""
+        now = timezone.now()
+        audience = Audience(event, now)
+        destinations = Destination.objects.defer("address", "secret", "previous_secret")
+        rows = []
+        for destination in destinations.prefetch_related("subscriptions"):
+            verdict = audience.verdict(destination)
+            row = Delivery(event=event, destination=destination, kind=event.kind, made_at=now, reason=verdict.reason)
+            row.status, row.due_at = (Status.PENDING, verdict.due_at) if verdict.due_at else (Status.SKIPPED, None)
+            row.finished_at = None if verdict.due_at else now
+            rows.append(row)
+        return self.bulk_create(rows)
+
+    def explain_event(self, event: Event) -> list[Explanation]:
+        """Return for every destination whether EVENT was told there and, if not, why."""
+        known = {row.destination_id: row for row in self.filter(event=event, redelivery_of=None)}
+        return [_explanation(place, known.get(place.pk)) for place in Destination.objects.all()]
+
+    def finish(self, status: Status, reason: str, now: datetime) -> int:
+        """End these deliveries, pending until now, with STATUS because of REASON; return how many they were."""
+        pending = self.filter(status=Status.PENDING)
+        return pending.update(status=status, reason=reason, due_at=None, finished_at=now)
+
+    def hurry(self) -> int:
+        """Let those that wait for a later try or the end of quiet hours go at once."""
+        now = timezone.now()
+        return self.filter(status=Status.PENDING, due_at__gt=now).update(due_at=now, reason="")
+
+    def hold(self, until: datetime, reason: Reason) -> int:
+        return self.filter(status=Status.PENDING).update(due_at=until, reason=reason)
+
     def due(self, now: datetime | None = None) -> DeliveryQuerySet:
         return self.filter(status=Status.PENDING, due_at__lte=now or timezone.now())
 
@@ -92,3 +115,35 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} → {self.destination}: {self.status}"
+
+    @property
+    def message_id(self) -> str:
+        """The webhook-id of the message that carries it: its own, or that of the digest."""
+        return self.digest or self.webhook_id
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was never tried, and may share a message with others."""
+        return not (self.tries or self.digest or self.test or self.redelivery_of_id)
+
+    def why(self) -> str:
+        """Return in words why it waits or was not sent; empty when there is nothing to explain."""
+        return str(Reason(self.reason).label) if self.reason else ""
+
+    def again(self) -> Delivery:
+        """Return a new delivery, due now, that repeats this one under the same webhook-id; this one stays as it is."""
+        return Delivery.objects.create(
+            event=self.event,
+            destination=self.destination,
+            kind=self.kind,
+            test=self.test,
+            webhook_id=self.webhook_id,
+            redelivery_of=self,
+            due_at=timezone.now(),
+        )
+
+
+def _explanation(destination: Destination, row: Delivery | None) -> Explanation:
+    if row is None:
+        return Explanation(destination, "unknown", str(_("the destination was made later")), None)
+    return Explanation(destination, row.status, row.why(), row)

@@ -17,6 +17,7 @@ from monitoring.models import Event, EventKind, Severity
 from monitoring.models.event import kind_choices
 from notifications import quiet
 from notifications.formats import FORMATS, Format, format_choices
+from notifications.models.outcome import Reason, Status
 from notifications.secrets import EncryptedText, masked
 
 SECRET_GRACE = timedelta(days=1)
@@ -178,6 +179,7 @@ class Destination(Narrowing):
         with transaction.atomic():
             was_on = Destination.objects.filter(pk=self.pk, enabled=True).update(enabled=False, disabled_reason=reason)
             if was_on:
+                self.deliveries.all().finish(Status.FAILED, Reason.SWITCHED_OFF, timezone.now())
                 Event.objects.record(
                     EventKind.DESTINATION_DISABLED, subject=self.name, parameters={"reason": reason, "id": self.pk}
                 )
