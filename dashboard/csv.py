@@ -29,7 +29,10 @@ class _Echo:
 
 def event_rows(events: QuerySet[Event]) -> Iterator[str]:
     """Return the lines of a CSV with one line per event, in the language that is active now."""
-    language = translation.get_language() or "en"
+    return _lines(events, translation.get_language() or "en")
+
+
+def _lines(events: QuerySet[Event], language: str) -> Iterator[str]:
     write: Any = csv.writer(_Echo()).writerow
     columns = COLUMNS + COLUMNS_AFTER
     yield write(columns)

@@ -147,14 +147,15 @@ def _keep(sweep: Sweep, subjects: list[Subject], readings: Readings, unfinished:
     found = [(subject, readings[subject.container_id]) for subject in subjects]
     measured = [(subject, now, _figures(subject, now)) for subject, now in found]
     latest = [_latest(subject.instance, now, known, sweep.sampled_at) for subject, now, known in measured]
+    newer = {row.instance_id for row in latest}
+    sweep.latest = [*(old for old in sweep.latest if old.instance_id not in newer), *latest]
     second = int(sweep.sampled_at.timestamp())
     samples = [_sample(s.instance.pk, second, known) for s, _now, known in measured if s.instance.pk not in waiting]
     with transaction.atomic():
         Latest.objects.store(latest)
         Sample.objects.store(samples)
         Host.objects.filter(pk=sweep.host.pk).update(sampled_at=sweep.sampled_at)
-        transaction.on_commit(partial(_announce, sweep.host.pk, sweep.sampled_at, latest))
-    sweep.latest = [*(old for old in sweep.latest if old.instance_id not in {n.instance_id for n in latest}), *latest]
+        transaction.on_commit(partial(_announce, sweep.host.pk, sweep.sampled_at, sweep.latest))
 
 
 def _announce(host_id: int, sampled_at: datetime, latest: list[Latest]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ from monitoring.models import (
     State,
 )
 from tests import world
+from tests.simulated_engine import SimulatedEngine
 
 pytestmark = pytest.mark.django_db
 
@@ -182,6 +183,25 @@ def test_a_name_on_two_hosts_is_answered_with_the_candidates(call: Caller, web: 
 def test_what_does_not_exist_is_named(call: Caller, web: Instance, path: str, words: list[str]) -> None:
     detail = call.refusal(path, 404)
     assert all(word in detail for word in words), detail
+
+
+def test_fresh_figures_come_from_the_engine_now(call: Caller, web: Instance, simulated_engine: SimulatedEngine) -> None:
+    made = simulated_engine.add("shop-web-1", cpu_cores=0.5)
+    Host.objects.update(url=simulated_engine.url)
+    Instance.objects.update(container_id=made.id)
+    Latest.objects.all().delete()
+    assert call.get(f"{WEB}/stats")["memory_used_bytes"] is None
+    before = timezone.now()
+    stats = call.get(f"{WEB}/stats", fresh=1)
+    assert stats["memory_used_bytes"] > 0
+    assert datetime.fromisoformat(stats["sampled_at"]) >= before - timedelta(milliseconds=1)
+    Instance.objects.update(state=State.EXITED)
+    assert call.get(f"{WEB}/stats", fresh=1)["memory_used_bytes"] is None
+
+
+def test_fresh_figures_of_an_absent_engine_are_refused_with_the_fix(call: Caller, web: Instance) -> None:
+    Host.objects.update(url="unix:///nowhere/docker.sock")
+    assert "/nowhere/docker.sock" in call.refusal(f"{WEB}/stats", 503, fresh=1)
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic reads no other below Python 
 
 from dashboard.shapes.text import Moment, link, moment
 from monitoring.models import Host, Instance, Latest, Project
+from monitoring.stats import Figures
 
 FIGURES = (
     "cpu_percent",
@@ -112,6 +113,15 @@ def stats(instance: Instance, now: datetime, fresh_for: timedelta) -> Stats:
     """
     latest = instance.figures
     known = latest if latest and is_current(instance, latest, now, fresh_for) else None
+    return _with_figures(instance, known, latest.sampled_at if latest else None)
+
+
+def fresh_stats(instance: Instance, read: Figures, read_at: datetime) -> Stats:
+    """Return the shape of an INSTANCE with figures that were READ just now."""
+    return _with_figures(instance, read, read_at if instance.is_live else None)
+
+
+def _with_figures(instance: Instance, known: Latest | Figures | None, sampled_at: datetime | None) -> Stats:
     shape: Any = {
         "instance": instance.pk,
         "name": instance.name,
@@ -123,7 +133,7 @@ def stats(instance: Instance, now: datetime, fresh_for: timedelta) -> Stats:
         "container_id": instance.container_id[:12],
         "state": str(instance.display_state),
         "health": instance.health,
-        "sampled_at": moment(latest.sampled_at) if latest else None,
+        "sampled_at": moment(sampled_at),
         "seen_running_at": moment(instance.seen_running_at),
         "started_at": moment(instance.started_at),
         "finished_at": moment(instance.finished_at),

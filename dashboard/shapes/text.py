@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from django.conf import settings
@@ -23,4 +24,5 @@ def moment(at: datetime | None) -> str | None:
 
 
 def link(path: str) -> str:
-    return f"{settings.PUBLIC_URL}{path}"
+    """Return the whole public address of PATH."""
+    return f"{settings.PUBLIC_URL}{quote(path)}"
