@@ -56,9 +56,10 @@ class Sweep:
     latest: list[Latest] = field(default_factory=list)
 
 
-def sample(host_id: int) -> Sweep | None:
+def sample(host_id: int, pause: float = SECOND_READ_AFTER) -> Sweep | None:
     """Sweep one host: match its rows, read what runs, store, announce. None while another sweep of it is under way.
 
+    pause: seconds between the two readings that a first CPU figure needs.
     Raises EngineError when the engine cannot be used; the host is then marked as not reachable.
     """
     deadline = _deadline_seconds()
@@ -66,12 +67,12 @@ def sample(host_id: int) -> Sweep | None:
     if lease is None:
         return None
     try:
-        return _sweep(Host.objects.get(pk=host_id), deadline)
+        return _sweep(Host.objects.get(pk=host_id), deadline, pause)
     finally:
         Host.objects.release_sweep(host_id, lease)
 
 
-def fresh(instance: Instance) -> Figures:
+def fresh(instance: Instance, pause: float = SECOND_READ_AFTER) -> Figures:
     """Read one container now, twice, and return its figures; all are None for one that does not run.
 
     Takes about one second, at most ten. Nothing is stored. Raises EngineError when the engine cannot be used.
@@ -81,7 +82,7 @@ def fresh(instance: Instance) -> Figures:
     engine = connect(instance.host.url, instance.host.certificates)
     subject = Subject(instance, None)
     subject.before = engine.read([subject.container_id], FRESH_PATIENCE).get(subject.container_id)
-    time.sleep(SECOND_READ_AFTER)
+    time.sleep(pause)
     now = engine.read([subject.container_id], FRESH_PATIENCE).get(subject.container_id)
     return _figures(subject, now) if now else Figures()
 
@@ -92,7 +93,7 @@ def _deadline_seconds() -> float:
     return min(max(interval * 0.8, 3.0), 20.0)
 
 
-def _sweep(host: Host, deadline: float) -> Sweep:
+def _sweep(host: Host, deadline: float, pause: float) -> Sweep:
     try:
         engine = connect(host.url, host.certificates)
     except EngineError as error:  # an address that leads nowhere
@@ -106,7 +107,7 @@ def _sweep(host: Host, deadline: float) -> Sweep:
     baselines = [subject for subject in first if subject.is_baseline(readings[subject.container_id])]
     _keep(sweep, first, readings, unfinished=baselines)
     if baselines:
-        time.sleep(max(0.0, SECOND_READ_AFTER - (time.monotonic() - started)))
+        time.sleep(max(0.0, pause - (time.monotonic() - started)))
         _finish(sweep, engine, baselines, readings, deadline)
     return sweep
 

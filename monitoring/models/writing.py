@@ -43,7 +43,10 @@ def append(model: type[models.Model], rows: Sequence[Row]) -> None:
     table = _Table(model)
     with transaction.atomic(using=table.connection.alias), table.connection.cursor() as cursor:
         if table.is_postgresql:
-            with cursor.copy(f"COPY {table.name} ({table.listed}) FROM STDIN") as copy:
+            with (
+                table.connection.wrap_database_errors,
+                cursor.copy(f"COPY {table.name} ({table.listed}) FROM STDIN") as copy,
+            ):
                 for row in rows:
                     copy.write_row(row)
         else:
@@ -52,6 +55,8 @@ def append(model: type[models.Model], rows: Sequence[Row]) -> None:
 
 def upsert(model: type[models.Model], rows: Sequence[Row]) -> None:
     """Insert ROWS or, where the primary key exists, put them in its place; no key twice in ROWS."""
+    if not rows:
+        return
     table = _Table(model)
     changes = ", ".join(f"{column} = excluded.{column}" for column in table.columns if column != table.key)
     start, end = f"INSERT INTO {table.name} ({table.listed})", f"ON CONFLICT ({table.key}) DO UPDATE SET {changes}"
