@@ -49,6 +49,7 @@ _PROXY_CAUSES = {
     "bad_gateway": gettext_lazy("the proxy cannot reach the container"),
     "http_5xx": gettext_lazy("the answer was a server error"),
     "status": gettext_lazy("the answer has an unexpected status"),
+    "tls": gettext_lazy("the secure connection cannot be trusted"),
     "address": gettext_lazy("the address cannot be used"),
 }
 _FAULTS = {

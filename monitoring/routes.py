@@ -131,7 +131,7 @@ def _host(parts: SplitResult) -> str:
 
 def _path(parts: SplitResult) -> str:
     path = parts.path.rstrip("*")
-    if path and not _PATH.fullmatch(path):
+    if (path and not _PATH.fullmatch(path)) or (parts.query and not _PATH.fullmatch(f"/{parts.query}")):
         raise UnusableError("path")
     return ("" if path == "/" else path) + (f"?{parts.query}" if parts.query else "")
 
