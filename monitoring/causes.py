@@ -79,6 +79,8 @@ _DEPLOYMENTS = {
     "reported": gettext_lazy("reported by the deploying tool"),
     "still_starting": gettext_lazy("the health check had not decided when time was up"),
     "unobserved": gettext_lazy("the host could not be observed"),
+    "stopped": gettext_lazy("a new container was stopped while it was being verified"),
+    "silent": gettext_lazy("nothing more was heard of it"),
     "former_image": gettext_lazy("the former image runs again"),
     "former_configuration": gettext_lazy("the former configuration runs again"),
     "lower_version": gettext_lazy("the version went down"),

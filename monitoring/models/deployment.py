@@ -68,6 +68,7 @@ class Change(models.Model):
     before = models.JSONField(_("before"), default=dict, help_text="image, image_id, fingerprint, container_id")
     after = models.JSONField(_("after"), default=dict)
     details = models.JSONField(_("what changed"), default=dict)
+    way_back = models.CharField(_("way back"), max_length=40, blank=True, help_text="Why this is a rollback, if it is.")
 
     class Meta:
         verbose_name = _("change")

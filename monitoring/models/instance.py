@@ -161,6 +161,12 @@ class Instance(models.Model):
         help_text="What a deployment compares; environment by name and keyed hash only.",
     )
 
+    deployed = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Who last started here, written by deployments alone: image, fingerprint, shape, container id.",
+    )
+
     state = models.CharField(_("state"), max_length=12, choices=State, default=State.CREATED)
     health = models.CharField(_("health"), max_length=10, choices=Health, default=Health.NONE)
     created_at = models.DateTimeField(_("created"), null=True)

@@ -1,10 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.host import Host, Stage
-from monitoring.models.instance import Instance
+from monitoring.models.instance import LIVE_STATES, Instance, State
+
+if TYPE_CHECKING:
+    from monitoring.probe import Verdict
+    from monitoring.routes import Route
+
+UNHEALTHY_AFTER, RECOVERED_AFTER = 3, 2  # checks in a row
+LEASE = timedelta(seconds=20)  # longer than a check can take
+CERTIFICATE_DAYS = (1, 7, 21)
 
 
 class ProxyState(models.TextChoices):
@@ -19,6 +33,40 @@ class ProxySource(models.TextChoices):
     NGINX = "nginx", "nginx-proxy"
     LABEL = "label", _("Label")
     ADMIN = "admin", _("Added by hand")
+
+
+class ProxyQuerySet(models.QuerySet["Proxy"]):
+    def watched(self) -> ProxyQuerySet:
+        """Routes that lead somewhere: what was found at a container goes with it."""
+        found_at_nothing = Q(instance__state=State.REMOVED) & ~Q(source=ProxySource.ADMIN)
+        return self.filter(enabled=True).exclude(found_at_nothing)
+
+    def claim_due(self, now: datetime, interval: timedelta) -> list[int]:
+        """Take the routes that are due, each for exactly one caller, and return their ids."""
+        due = self.watched().filter(Q(due_at=None) | Q(due_at__lte=now)).order_by("due_at")
+        leased = now + max(interval, LEASE)
+        rows = list(due.values_list("pk", "due_at"))
+        return [pk for pk, due_at in rows if self.filter(pk=pk, due_at=due_at).update(due_at=leased)]
+
+    def reconcile(self, instance: Instance, routes: Iterable[Route]) -> None:
+        """Make the rows found at INSTANCE match ROUTES; rows that an administrator added stay as they are."""
+        found = self.filter(instance=instance).exclude(source=ProxySource.ADMIN)
+        wanted = {(route.address, route.source): route for route in routes}
+        known = {(row.address, row.source): row for row in found}
+        found.filter(pk__in=[row.pk for place, row in known.items() if place not in wanted]).delete()
+        here = {"stage_id": instance.stage_id, "host_id": instance.host_id}
+        for place, row in known.items():
+            route = wanted.get(place)
+            if route and (row.port, row.stage_id, row.host_id) != (route.port, *here.values()):
+                self.filter(pk=row.pk).update(port=route.port, **here)
+        self.bulk_create(
+            [
+                Proxy(address=route.address, source=route.source, port=route.port, instance=instance, **here)
+                for place, route in wanted.items()
+                if place not in known
+            ],
+            ignore_conflicts=True,
+        )
 
 
 class Proxy(models.Model):
@@ -50,6 +98,9 @@ class Proxy(models.Model):
     status = models.PositiveIntegerField(_("last status"), null=True)
     latency_ms = models.PositiveIntegerField(_("latency"), null=True)
     certificate_expires_at = models.DateTimeField(_("certificate expires"), null=True)
+    certificate_warned_days = models.PositiveIntegerField(null=True, help_text="The last of 21, 7 and 1 that was told.")
+
+    objects = ProxyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("proxy")
@@ -59,3 +110,71 @@ class Proxy(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def host_name(self) -> str:
+        return urlsplit(self.address).hostname or self.address
+
+    @property
+    def watching_host(self) -> Host | None:
+        """The Docker host behind it, if any is known."""
+        return self.host or (self.instance.host if self.instance else None)
+
+    def direct_address(self) -> str | None:
+        """Return the same page at the container itself, where it could be reached from here; None otherwise.
+
+        On this machine by the container's own address, on another one by a port published there.
+        """
+        instance = self.instance
+        if instance is None or self.port is None or instance.state not in LIVE_STATES:
+            return None
+        engine, public = urlsplit(instance.host.url), urlsplit(self.address)
+        path = public.path + (f"?{public.query}" if public.query else "")
+        if engine.scheme == "unix":
+            inside = next(filter(None, instance.addresses.values()), None)
+            return f"http://{_bracketed(inside)}:{self.port}{path}" if inside else None
+        published = self._published_port(instance)
+        return f"http://{_bracketed(engine.hostname)}:{published}{path}" if published and engine.hostname else None
+
+    def _published_port(self, instance: Instance) -> int | None:
+        open_to_us = [port for port in instance.ports if not str(port.get("address")).startswith(("127.", "::1"))]
+        return next((port.get("host") for port in open_to_us if port.get("container") == self.port), None)
+
+    def take(self, verdict: Verdict, at: datetime) -> ProxyState | None:
+        """Note what a check found; return the state that the route came to by it, None while it stays.
+
+        Three bad checks in a row make it unhealthy, two good ones well again; the very first good one counts.
+        """
+        self.checked_at, self.status, self.latency_ms = at, verdict.status, verdict.latency_ms
+        if verdict.good:
+            self.good_at, self.good_checks, self.bad_checks = at, self.good_checks + 1, 0
+            needed = RECOVERED_AFTER if self.state == ProxyState.UNHEALTHY else 1
+            return self._become(ProxyState.HEALTHY, at) if self.good_checks >= needed else None
+        self.good_checks, self.bad_checks = 0, self.bad_checks + 1
+        self.cause, self.fault = verdict.cause, verdict.fault
+        return self._become(ProxyState.UNHEALTHY, at) if self.bad_checks >= UNHEALTHY_AFTER else None
+
+    def _become(self, state: ProxyState, at: datetime) -> ProxyState | None:
+        if state == ProxyState.HEALTHY:
+            self.cause = self.fault = ""
+        if state == self.state:
+            return None
+        self.state, self.since = state, at
+        return state
+
+    def take_certificate(self, expires_at: datetime | None, at: datetime) -> int | None:
+        """Note when the certificate ends; return 21, 7 or 1 when that many days ahead must be told now, once each."""
+        if expires_at is None:
+            return None
+        if self.certificate_expires_at and expires_at > self.certificate_expires_at:
+            self.certificate_warned_days = None  # renewed
+        self.certificate_expires_at = expires_at
+        days = next((days for days in CERTIFICATE_DAYS if expires_at - at <= timedelta(days=days)), None)
+        if days is None or (self.certificate_warned_days is not None and days >= self.certificate_warned_days):
+            return None
+        self.certificate_warned_days = days
+        return days
+
+
+def _bracketed(host: str | None) -> str:
+    return f"[{host}]" if host and ":" in host else str(host)
