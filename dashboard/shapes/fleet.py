@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic reads no other below Python 3.12
 
-from dashboard.shapes.text import Moment, link, moment
+from dashboard.shapes.text import Moment, link, moment, rounded
 from monitoring.models import Host, Instance, Latest, Project
 from monitoring.stats import Figures
 
@@ -144,7 +144,7 @@ def _with_figures(instance: Instance, known: Latest | Figures | None, sampled_at
         "stale_reasons": instance.stale_reasons,
         "url": link(f"/p/{instance.stage.project.slug}/{instance.stage.slug}/{instance.name}"),
     }
-    shape |= {name: getattr(known, name, None) for name in FIGURES}
+    shape |= {name: rounded(getattr(known, name, None)) for name in FIGURES}
     checked: Stats = shape
     return checked
 
@@ -153,10 +153,10 @@ def moving(latest: Latest) -> MovingStats:
     """Return what moves of the LATEST figures."""
     return {
         "instance": latest.instance_id,
-        "cpu_percent": latest.cpu_percent,
-        "cpu_share_percent": latest.cpu_share_percent,
+        "cpu_percent": rounded(latest.cpu_percent),
+        "cpu_share_percent": rounded(latest.cpu_share_percent),
         "memory_used_bytes": latest.memory_used_bytes,
-        "memory_percent": latest.memory_percent,
+        "memory_percent": rounded(latest.memory_percent),
     }
 
 
