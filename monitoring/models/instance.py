@@ -161,6 +161,9 @@ class Instance(models.Model):
         help_text="What a deployment compares; environment by name and keyed hash only.",
     )
 
+    died_ns = models.BigIntegerField(
+        null=True, help_text="The engine's time of the last death that was told, so that each is told once."
+    )
     deployed = models.JSONField(
         default=dict,
         blank=True,

@@ -50,23 +50,31 @@ class ProxyQuerySet(models.QuerySet["Proxy"]):
 
     def reconcile(self, instance: Instance, routes: Iterable[Route]) -> None:
         """Make the rows found at INSTANCE match ROUTES; rows that an administrator added stay as they are."""
-        found = self.filter(instance=instance).exclude(source=ProxySource.ADMIN)
-        wanted = {(route.address, route.source): route for route in routes}
-        known = {(row.address, row.source): row for row in found}
-        found.filter(pk__in=[row.pk for place, row in known.items() if place not in wanted]).delete()
-        here = {"stage_id": instance.stage_id, "host_id": instance.host_id}
+        self.reconcile_all([(instance, routes)])
+
+    def reconcile_all(self, found: Iterable[tuple[Instance, Iterable[Route]]]) -> None:
+        """Do so for many instances at once: one query when nothing changed."""
+        listed = dict(found)
+        wanted: dict[tuple[int | None, str, str], tuple[int | None, int | None, int | None]] = {
+            (instance.pk, route.address, route.source): (route.port, instance.stage_id, instance.host_id)
+            for instance, routes in listed.items()
+            for route in routes
+        }
+        rows = self.filter(instance__in=listed).exclude(source=ProxySource.ADMIN)
+        known = {(row.instance_id, row.address, row.source): row for row in rows}
+        self.filter(pk__in=[row.pk for place, row in known.items() if place not in wanted]).delete()
         for place, row in known.items():
-            route = wanted.get(place)
-            if route and (row.port, row.stage_id, row.host_id) != (route.port, *here.values()):
-                self.filter(pk=row.pk).update(port=route.port, **here)
-        self.bulk_create(
-            [
-                Proxy(address=route.address, source=route.source, port=route.port, instance=instance, **here)
-                for place, route in wanted.items()
-                if place not in known
-            ],
-            ignore_conflicts=True,
-        )
+            port, stage_id, host_id = wanted.get(place, (row.port, row.stage_id, row.host_id))
+            if (row.port, row.stage_id, row.host_id) != (port, stage_id, host_id):
+                self.filter(pk=row.pk).update(port=port, stage_id=stage_id, host_id=host_id)
+        new = [
+            Proxy(
+                instance_id=place[0], address=place[1], source=place[2], port=port, stage_id=stage_id, host_id=host_id
+            )
+            for place, (port, stage_id, host_id) in wanted.items()
+            if place not in known
+        ]
+        self.bulk_create(new, ignore_conflicts=True)
 
 
 class Proxy(models.Model):
