@@ -10,8 +10,11 @@ from itertools import groupby
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils import timezone
 
-from monitoring.models import Instance, Latest, Preferences, State
+from dashboard.health import fresh_for
+from dashboard.shapes.fleet import is_current
+from monitoring.models import Instance, Latest, Preferences
 from monitoring.models.instance import DisplayState
 
 UNUSED = ("labels", "ports", "addresses", "shape", "fingerprint", "warnings", "latest__counters")
@@ -122,8 +125,9 @@ def read(preferences: Preferences) -> list[Card]:
 
 
 def card_of(instance: Instance, preferences: Preferences, *, twin: bool = False) -> Card:
-    """Return INSTANCE as a card. Needs host, stage, project and latest loaded."""
-    figures = instance.figures if instance.state != State.REMOVED else None
+    """Return INSTANCE as a card, with the figures that still hold. Needs host, stage, project and latest loaded."""
+    latest, still = instance.figures, fresh_for(preferences.sample_seconds)
+    figures = latest if latest and is_current(instance, latest, timezone.now(), still) else None
     cpu = figures.cpu_share_percent if figures else None
     memory = figures.memory_percent if figures else None
     return Card(

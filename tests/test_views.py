@@ -81,6 +81,14 @@ def test_an_unknown_figure_is_a_dash_and_never_zero(anna: Client) -> None:
     assert "0.0 %" not in shown
 
 
+def test_figures_that_nobody_renewed_are_unknown(anna: Client) -> None:
+    world.build(1)
+    Instance.objects.update(state=State.RUNNING)
+    Latest.objects.update(sampled_at=timezone.now() - timedelta(minutes=5))
+
+    assert '<span class="figure">—</span>' in page(anna)
+
+
 def test_a_stopped_instance_says_when_it_ended_and_how(anna: Client) -> None:
     world.build(1)
     Instance.objects.update(
