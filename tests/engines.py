@@ -1,6 +1,6 @@
 """Real engines for tests: the one of DOCKER_HOST, or Debian's dockerd started for this session in a folder of its own.
 
-Everything it needs is private (data, sockets, pid file; no bridge), so several sessions run side by side. The
+Everything it needs is private (data, sockets, pid file, network), so several sessions run side by side. The
 image `local/busybox:test` is made of the machine's own busybox; no registry is asked.
 """
 
@@ -115,11 +115,13 @@ def _remove_all(url: str) -> None:
 
 
 def _dockerd(folder: Path, url: str) -> list[str]:
-    return [
+    """Return the command: in a network namespace of its own, for a second dockerd tears down the first one's bridge."""
+    dockerd = [
         "dockerd", f"--host={url}", f"--data-root={folder}/data", f"--exec-root={folder}/exec",
-        f"--pidfile={folder}/docker.pid", "--bridge=none", "--iptables=false", "--ip6tables=false",
+        f"--pidfile={folder}/docker.pid", "--iptables=false", "--ip6tables=false",
         "--exec-opt=native.cgroupdriver=cgroupfs",
     ]  # fmt: skip
+    return ["unshare", "--net", *dockerd]
 
 
 def _wait_until_it_answers(engine: subprocess.Popen[bytes], url: str, log: Path) -> None:

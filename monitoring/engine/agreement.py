@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from docker import APIClient
 from docker.tls import TLSConfig
 
 from monitoring.engine.address import Address
-from monitoring.engine.errors import too_new, too_old
+from monitoring.engine.errors import no_certificate, too_new, too_old
 from monitoring.engine.listed import is_podman, is_windows
 
 OLDEST_API, NEWEST_API = "1.40", "1.52"
@@ -90,9 +92,20 @@ def _tls(address: Address) -> TLSConfig | bool:
     if not address.certificates:
         return TLSConfig(verify=True)
     ca, certificate, key = address.certificate_files()
+    for file in (ca, certificate, key):
+        if not Path(file).is_file():
+            raise no_certificate(address, file)
     return TLSConfig(client_cert=(certificate, key), ca_cert=ca, verify=True)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Order versions by number: "1.9" comes before "1.41"."""
     return tuple(int(part) for part in version.split("."))
+
+
+def ssh_failures() -> tuple[type[Exception], ...]:
+    """Return what ssh raises beside OSError; it is an optional part."""
+    try:
+        return (importlib.import_module("paramiko").SSHException,)
+    except ImportError:
+        return ()

@@ -84,7 +84,12 @@ _decoder = msgspec.json.Decoder(Answer)
 
 
 def reading_of(container_id: str, body: bytes, *, podman: bool = False, windows: bool = False) -> Reading:
-    """Decode one answer; raises Unreadable. `container_id` is what was asked for: engines 25 to 28 leave it out."""
+    """Decode one answer; raises Unreadable. `container_id` is what was asked for: engines 25 to 28 leave it out.
+
+    A container that does not run has a Reading of time 0; Podman answers nothing at all for it.
+    """
+    if podman and not body:
+        return Reading(container_id, 0)
     try:
         return _reading(container_id, _decoder.decode(body), podman=podman, windows=windows)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:

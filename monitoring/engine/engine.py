@@ -15,7 +15,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from monitoring.engine import errors, loop
 from monitoring.engine.address import Address
-from monitoring.engine.agreement import Agreement, agree
+from monitoring.engine.agreement import Agreement, agree, ssh_failures
 from monitoring.engine.errors import EngineError, NoSuchContainer
 from monitoring.engine.inspected import Container, container_of
 from monitoring.engine.listed import EngineFacts, Listed, facts_of, listed_of
@@ -25,9 +25,11 @@ from monitoring.stats import Reading
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# requests' own errors are OSErrors; what is no JSON, or not the JSON one expects, raises one of the others
-# (docker-py itself trips over an error answer without a "message": KeyError, TypeError)
-FAILURES = (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException)
+# requests' own errors are OSErrors; what is no JSON, or not the JSON that docker-py expects, raises one of the others
+FAILURES: tuple[type[Exception], ...] = (
+    DockerException, EngineError, OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException,
+    *ssh_failures(),
+)  # fmt: skip
 NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.utils.translation import gettext as _
+from docker.errors import APIError
 
 from monitoring.engine.address import Address
 
@@ -42,7 +43,7 @@ def explain(address: Address, error: BaseException) -> EngineError:
         found = _explain_one(address, cause)
         if found:
             return found
-    return _broken(address, error)
+    return _ssh(address, error) if address.scheme == "ssh" else _broken(address, error)
 
 
 def too_old(address: Address, version: str, oldest: str) -> EngineError:
@@ -63,11 +64,11 @@ def too_new(address: Address, oldest: str) -> EngineError:
     )
 
 
-def denied(address: Address, path: str, status: int) -> EngineError:
+def no_certificate(address: Address, file: str) -> EngineError:
     return EngineError(
-        _("%(url)s answered %(status)s to GET %(path)s.") % {"url": address.url, "status": status, "path": path},
-        code="denied",
-        fix=_("If a socket proxy stands in between, allow: _ping, version, info, containers, images, events (GET)."),
+        _("The certificate file %(file)s for %(url)s is missing.") % {"file": file, "url": address.url},
+        code="tls",
+        fix=_("The folder must hold ca.pem, cert.pem and key.pem, readable for the process."),
     )
 
 
@@ -104,6 +105,8 @@ def _explain_one(address: Address, cause: BaseException) -> EngineError | None:
             return _refused(address)
         case TimeoutError():
             return timed_out(address)
+        case APIError():
+            return _answered(address, cause)
     return timed_out(address) if "Timeout" in type(cause).__name__ else None
 
 
@@ -186,6 +189,32 @@ def _dns(address: Address) -> EngineError:
         _("Name lookup failed for %(host)s.") % {"host": address.host},
         code="dns",
         fix=_("Correct the name in the address, or use the IP address."),
+    )
+
+
+def _answered(address: Address, refusal: APIError) -> EngineError:
+    status = refusal.status_code
+    if status in (401, 403, 405):
+        return EngineError(
+            _("%(url)s answered %(status)s: it does not allow this question.") % {"url": address.url, "status": status},
+            code="denied",
+            fix=_("Let the socket proxy allow GET of: _ping, version, info, containers, images, events."),
+        )
+    said = " ".join(str(refusal.explanation or "").split())[:200]
+    return EngineError(
+        _("The engine at %(url)s answered %(status)s: %(said)s") % {"url": address.url, "status": status, "said": said},
+        fix=_("Look into the engine's log (`journalctl -u docker`)."),
+    )
+
+
+def _ssh(address: Address, error: BaseException) -> EngineError:
+    return EngineError(
+        _("The ssh connection to %(url)s failed: %(reason)s") % {"url": address.url, "reason": str(error)[:200]},
+        code="ssh",
+        fix=_(
+            "`ssh HOST docker version` must work without a password for the user who runs Pierwatch, "
+            "and Pierwatch needs its ssh part: pip install 'pierwatch[ssh]'."
+        ),
     )
 
 

@@ -17,7 +17,8 @@ from monitoring.stats import Reading
 
 # Engine 25+ and Podman answer in 4 to 22 ms. Before, each answer waits for the collector's tick of a second and only
 # calls in flight overlap: as many as leave room below the usual 1,024 open files.
-LANES, LANES_BEFORE_25 = 32, 400
+LANES, MOST_LANES = 32, 400
+PATIENCE = 0.1  # of the deadline: a lane that waits longer for one container gets another lane beside it
 KEPT_CONNECTIONS = 64
 LATE = "no answer in time"
 
@@ -35,12 +36,13 @@ class Sweep:
     until: float  # monotonic
     readings: dict[str, Reading] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    lanes: int = 0  # working now
     unopened: BaseException | None = None
     version_refused: bool = False  # the engine was swapped for one of another age
 
     @property
-    def lanes(self) -> int:
-        return min(len(self.to_ask), LANES if self.agreement.answers_at_once else LANES_BEFORE_25)
+    def lanes_at_first(self) -> int:
+        return min(len(self.to_ask), LANES if self.agreement.answers_at_once else MOST_LANES)
 
     @property
     def unreachable(self) -> BaseException | None:
@@ -90,12 +92,10 @@ class Reader:
         """Fill the sweep; back by its deadline."""
         asked = list(sweep.to_ask)
         sweep.to_ask = deque(sorted(asked, key=self._slow.__contains__))
-        seconds = sweep.until - time.monotonic()
-        patience = seconds if sweep.lanes == len(asked) else seconds / 4
         try:
-            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-                for _ in range(sweep.lanes):
-                    group.create_task(self._lane(sweep, patience))
+            async with asyncio.timeout(sweep.until - time.monotonic()), asyncio.TaskGroup() as group:
+                for _ in range(sweep.lanes_at_first):
+                    self._add_lane(sweep, group)
         except TimeoutError:
             pass  # what did not answer stands among the failures already
         self._conclude(sweep, asked)
@@ -104,25 +104,40 @@ class Reader:
         self._kept_connections = 0
         self._trim()
 
-    async def _lane(self, sweep: Sweep, patience: float) -> None:
+    def _add_lane(self, sweep: Sweep, group: asyncio.TaskGroup) -> None:
+        if sweep.lanes < MOST_LANES and time.monotonic() < sweep.until:
+            sweep.lanes += 1
+            group.create_task(self._lane(sweep, group))
+
+    async def _lane(self, sweep: Sweep, group: asyncio.TaskGroup) -> None:
         """Ask for one container after the other until none is left; ends when no connection can be opened."""
-        while sweep.to_ask and not sweep.version_refused:
-            container_id = sweep.to_ask.popleft()
-            sweep.failures[container_id] = LATE
-            try:
-                async with asyncio.timeout(patience):
-                    answer = await self._get(sweep.path(container_id))
-            except Unopened as error:
-                del sweep.failures[container_id]
-                sweep.to_ask.append(container_id)
-                sweep.unopened = error.__cause__
-                return
-            except TimeoutError:
-                continue
-            except OSError as error:
-                sweep.failures[container_id] = str(error)
-            else:
-                sweep.keep(container_id, answer)
+        loop = asyncio.get_running_loop()
+        patience = (sweep.until - time.monotonic()) * PATIENCE
+        try:
+            while sweep.to_ask and not sweep.version_refused:
+                relief = loop.call_later(patience, self._add_lane, sweep, group)
+                try:
+                    await self._ask(sweep, sweep.to_ask.popleft())
+                finally:
+                    relief.cancel()
+        except Unopened as error:
+            sweep.unopened = error.__cause__
+        finally:
+            sweep.lanes -= 1
+
+    async def _ask(self, sweep: Sweep, container_id: str) -> None:
+        """Ask for one container; the deadline of the sweep is the only one. Raises Unopened."""
+        sweep.failures[container_id] = LATE
+        try:
+            answer = await self._get(sweep.path(container_id))
+        except Unopened:
+            del sweep.failures[container_id]
+            sweep.to_ask.append(container_id)
+            raise
+        except OSError as error:
+            sweep.failures[container_id] = str(error)
+        else:
+            sweep.keep(container_id, answer)
 
     async def _get(self, path: str) -> Answer:
         """Ask over a kept connection, or over a new one: an engine may close idle connections when it likes."""

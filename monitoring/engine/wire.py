@@ -97,16 +97,22 @@ class Connection(asyncio.Protocol):
             self._refuse_over(LARGEST_HEAD)
             return
         self._refuse_over(LARGEST_ANSWER)
-        body = self._body(self._head)
-        if body is not None:
+        found = self._body(self._head)
+        if found is not None:
+            body, end = found
+            surplus = len(self._buffer) > end
             self._finish(body)
+            if surplus:  # nobody asked for more: the next answer could not be trusted
+                self.abort()
 
-    def _body(self, head: Head) -> bytes | None:
+    def _body(self, head: Head) -> tuple[bytes, int] | None:
+        """Return the body and where it ends; None while some of it is missing."""
         if head.chunked:
             return unchunk(self._buffer, head.size)
         if head.length is None or len(self._buffer) < head.size + head.length:
             return None
-        return bytes(self._buffer[head.size : head.size + head.length])
+        end = head.size + head.length
+        return bytes(self._buffer[head.size : end]), end
 
     def _refuse_over(self, limit: int) -> None:
         if len(self._buffer) > limit:
@@ -148,8 +154,11 @@ def parse_head(buffer: bytearray) -> Head | None:
     return Head(int(status), length, chunked, closes, end + 4)
 
 
-def unchunk(buffer: bytearray, at: int) -> bytes | None:
-    """Join the chunks from a position on; None while the last is missing; raises ValueError when they are none."""
+def unchunk(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
+    """Join the chunks from a position on and say where they end; None while the last is missing.
+
+    Raises ValueError for what are no chunks.
+    """
     parts: list[bytes] = []
     while (line := buffer.find(b"\r\n", at)) >= 0:
         size = int(buffer[at:line].split(b";")[0], 16)
@@ -159,7 +168,7 @@ def unchunk(buffer: bytearray, at: int) -> bytes | None:
         if len(buffer) < at:
             return None
         if size == 0:
-            return b"".join(parts)
+            return b"".join(parts), at
         parts.append(bytes(buffer[start : start + size]))
     return None
 
