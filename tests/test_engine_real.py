@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -82,7 +83,8 @@ def test_load_is_that_of_docker_stats(real_engine: RealEngine, engine: Engine) -
     ours = measured(engine, container_id, 2)
     theirs = docker_stats(real_engine, container_id)
     assert ours.cpu_percent == pytest.approx(10, abs=3)
-    assert ours.cpu_percent == pytest.approx(theirs["cpu"], abs=4)  # theirs is of another second
+    if not engine.facts().podman:  # there `docker stats` shows next to nothing for a container that burns
+        assert ours.cpu_percent == pytest.approx(theirs["cpu"], abs=4)  # theirs is of another second
     assert engine.inspect(container_id).cpu_limit_cores == 0.1
 
 
@@ -120,16 +122,17 @@ def test_memory_that_is_eaten_counts_and_cache_does_not(real_engine: RealEngine,
     assert ours.memory_percent == pytest.approx(theirs["memory_percent"], abs=0.05)
     assert ours.memory_used_bytes is not None
     assert ours.memory_used_bytes > 18_000_000
-    assert ours.memory_cache_bytes is not None
-    assert ours.memory_cache_bytes >= 20_000_000
+    if not engine.facts().podman:  # it does not tell what is cache
+        assert ours.memory_cache_bytes is not None
+        assert ours.memory_cache_bytes >= 20_000_000
 
 
 def test_network_bytes_are_those_of_docker_stats(real_engine: RealEngine, engine: Engine) -> None:
     try:
         container_id = real_engine.run("talker", network="bridge")
-    except Exception:
+        real_engine.docker("exec", container_id, "ping", "-c", "3", "-i", "0.2", "-s", "1000", "172.17.0.1")
+    except CalledProcessError:
         pytest.skip("this engine has no bridge network")
-    real_engine.docker("exec", container_id, "ping", "-c", "3", "-i", "0.2", "-s", "1000", "172.17.0.1")
     ours = figures(None, engine.read([container_id], 5)[container_id], None, 2)
     theirs = docker_stats(real_engine, container_id)
     assert ours.network_tx_bytes == pytest.approx(theirs["sent"], rel=0.02, abs=200)
@@ -182,8 +185,10 @@ def test_a_removed_container_is_missing_and_unknown(real_engine: RealEngine, eng
 def test_a_command_that_is_not_found_leaves_its_reason(real_engine: RealEngine, engine: Engine) -> None:
     container_id = real_engine.docker("create", "--network", "none", IMAGE, "no-such-program")
     real_engine.started.append(container_id)
-    with pytest.raises(Exception, match="returned non-zero"):
+    with pytest.raises(CalledProcessError):
         real_engine.docker("start", container_id)
+    if engine.facts().podman:
+        pytest.skip("Podman does not keep the reason")
     container = engine.inspect(container_id)
     assert container.exit_code in (126, 127)
     assert "no-such-program" in container.error

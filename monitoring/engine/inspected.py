@@ -170,10 +170,10 @@ def _env(pairs: list[str] | None) -> dict[str, str]:
 def _stable_hash(config: dict[str, Any], limits: dict[str, Any]) -> str:
     """Hash what was asked for; what is empty does not count, so an engine's update that adds keys changes nothing.
 
-    Podman writes the container's own host name into its environment.
+    Podman writes the container's own host name into its environment, and that in any order.
     """
     own_name = f"HOSTNAME={config.get('Hostname')}"
-    env = [pair for pair in config.get("Env") or [] if pair != own_name]
+    env = sorted(pair for pair in config.get("Env") or [] if pair != own_name)
     wanted = _without_empty({"config": config | {"Env": env}, "limits": limits})
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
