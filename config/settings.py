@@ -60,6 +60,7 @@ STALE_DAYS = environment.whole_number("PIERWATCH_STALE_DAYS", 7, 1, 3650)
 PROXY_SECONDS = environment.whole_number("PIERWATCH_PROXY_SECONDS", 60, 5, 3600)
 RETRY_SECONDS = environment.whole_numbers("PIERWATCH_RETRY_SECONDS", "0,5,30,120,600,1800,7200,21600")
 STREAM_CLIENTS = environment.whole_number("PIERWATCH_STREAM_CLIENTS", 2000, 1, 100_000)
+ATTEMPT_SECONDS = 15.0  # for one notification, whatever its receiver does
 PRIVATE_TARGETS = environment.text("PIERWATCH_PRIVATE_TARGETS", "deny")
 # Preferences that a variable fixes: it wins over the database, and the form shows the field as locked.
 LOCKED_PREFERENCES = {

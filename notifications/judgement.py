@@ -85,7 +85,8 @@ def _in_body(text: str) -> float | None:
     except (ValueError, RecursionError):
         return None
     seconds = said.get("retry_after") if isinstance(said, dict) else None
-    return float(seconds) if isinstance(seconds, int | float) and abs(seconds) < 1e12 else None
+    sensible = isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < 1e12
+    return float(seconds) if sensible else None
 
 
 def seconds_in(text: str) -> float | None:

@@ -38,13 +38,13 @@ def claim(destination: Destination, now: datetime) -> list[Message]:
 
 def dropped(row: Delivery, destination: Destination, now: datetime) -> bool:
     """End ROW when there is no sense in sending it (any more), and say whether that was so."""
-    this = destination.deliveries.filter(pk=row.pk)
     if row.tries >= len(settings.RETRY_SECONDS):
-        this.finish(Status.DEAD, "", now)
-        return True
-    if row.reason not in HELD or row.event is None or still_matters(row.event, destination):
+        end = Status.DEAD, ""
+    elif row.reason in HELD and row.event and not still_matters(row.event, destination):
+        end = Status.SKIPPED, row.reason
+    else:
         return False
-    this.finish(Status.SKIPPED, row.reason, now)
+    destination.deliveries.filter(pk=row.pk).finish(*end, now)
     return True
 
 

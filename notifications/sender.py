@@ -24,7 +24,7 @@ from notifications.ledger import Ledger
 from notifications.models import Delivery, Destination, Status
 from notifications.notices import notice_of
 from notifications.secrets import redacted
-from notifications.wire import DEADLINE_SECONDS, Connection, NoAnswerError, Reply
+from notifications.wire import Connection, NoAnswerError, Reply
 
 logger = logging.getLogger(__name__)
 LARGEST_BODY = 20_000
@@ -107,7 +107,7 @@ def transmit(channel: str, outgoing: Outgoing, connection: Connection) -> Reply 
         OTHER_CHANNELS[channel](outgoing)
         return None
     headers = {"User-Agent": f"Pierwatch/{settings.VERSION}", **outgoing.headers}
-    return connection.post(outgoing.url, headers, outgoing.body)
+    return connection.post(outgoing.url, headers, outgoing.body, settings.ATTEMPT_SECONDS)
 
 
 class RejectedError(Exception):
@@ -116,7 +116,7 @@ class RejectedError(Exception):
 
 def send_letter(outgoing: Outgoing) -> None:
     message = letter(outgoing)
-    message.connection = get_connection(timeout=DEADLINE_SECONDS)
+    message.connection = get_connection(timeout=settings.ATTEMPT_SECONDS)
     try:
         message.send()
     except SMTPResponseException as error:

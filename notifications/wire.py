@@ -25,7 +25,6 @@ from django.utils.translation import gettext_lazy
 
 from notifications import guard
 
-DEADLINE_SECONDS = 15.0
 READ_BYTES = 64 * 1024
 KEPT_BYTES = 2 * 1024
 IDLE_SECONDS = 2.0  # shorter than the keep-alive of any common server
@@ -78,12 +77,18 @@ class TimedSocket:
 class TimedReader(io.RawIOBase):
     def __init__(self, owner: TimedSocket) -> None:
         self.owner = owner
+        self.raw = owner.connected.makefile("rb", buffering=0)  # holds the socket open until it is read
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        return self.owner.patient().recv_into(buffer)
+    def readinto(self, buffer: Any) -> int | None:
+        self.owner.patient()
+        return self.raw.readinto(buffer)
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
 
 
 class _CheckedConnection(HTTPConnection):
@@ -138,7 +143,7 @@ class Connection:
             self._kept.close()
         self._kept = None
 
-    def post(self, address: str, headers: Mapping[str, str], body: bytes, seconds: float = DEADLINE_SECONDS) -> Reply:
+    def post(self, address: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
         """Send BODY to ADDRESS and return the answer, whatever its status, within SECONDS in all.
 
         Raises guard.RefusedError when it may not go there, NoAnswerError when nothing usable came back.

@@ -61,12 +61,16 @@ class Receiver:
                 connection, _peer = self._listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.connections += 1
-                threading.Thread(target=self._serve, args=(self._greet(connection),), daemon=True).start()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _greet(self, connection: socket.socket) -> socket.socket:
         return connection
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, accepted: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self._converse(self._greet(accepted))
+
+    def _converse(self, connection: socket.socket) -> None:
         self._open.add(connection)
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
             while request := self._read(stream):

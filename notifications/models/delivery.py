@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import Event
 from monitoring.models.event import kind_choices
 from notifications.models.audience import Audience
-from notifications.models.destination import Destination
+from notifications.models.destination import Destination, Subscription
 from notifications.models.outcome import Reason, Status
 
 
@@ -36,8 +36,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         now = timezone.now()
         audience = Audience(event, now)
         destinations = Destination.objects.defer("address", "secret", "previous_secret")
+        wanted = Prefetch("subscriptions", Subscription.objects.filter(kind=event.kind))
         rows = []
-        for destination in destinations.prefetch_related("subscriptions"):
+        for destination in destinations.prefetch_related(wanted):
             verdict = audience.verdict(destination)
             row = Delivery(event=event, destination=destination, kind=event.kind, made_at=now, reason=verdict.reason)
             row.status, row.due_at = (Status.PENDING, verdict.due_at) if verdict.due_at else (Status.SKIPPED, None)
