@@ -181,10 +181,13 @@ def connect(target: Target, deadline: float) -> socket.socket:
 
 
 def doubt(address: str) -> str:
-    """Return a warning when ADDRESS cannot be found now; RefusedError when nothing will ever be sent there."""
+    """Return a warning when nothing answers at ADDRESS now; RefusedError when nothing will ever be sent there."""
     target = target_of(address)
     try:
-        checked_addresses(target.host, target.port)
+        connect(target, monotonic() + LOOKUP_SECONDS).close()
     except LookupFailedError as error:
         return str(error)
+    except OSError as error:
+        said = _("%(place)s does not answer at the moment: %(reason)s. Send a test when it does.")
+        return said % {"place": target.place, "reason": error.strerror or error}
     return ""

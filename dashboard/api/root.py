@@ -5,7 +5,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern
 from ninja import NinjaAPI
 
-from dashboard.api import fleet, instances, log, problems
+from dashboard.api import fleet, instances, log, problems, telling
 from dashboard.api.auth import READ
 
 api = NinjaAPI(
@@ -21,6 +21,7 @@ problems.install(api)
 api.add_router("", fleet.router)
 api.add_router("", instances.router)
 api.add_router("", log.router)
+api.add_router("", telling.router)
 
 
 def api_patterns() -> list[URLPattern]:

@@ -18,20 +18,35 @@ from dashboard.shapes.fleet import (
     stats,
 )
 from dashboard.shapes.story import DeploymentShape, EventShape, ProxyShape, deployment, event, proxy
+from dashboard.shapes.telling import (
+    DeliveryShape,
+    DestinationShape,
+    NewDestinationShape,
+    TestShape,
+    delivery,
+    destination,
+    test,
+)
 from dashboard.shapes.text import Moment, encode, link, moment
 
 __all__ = [
     "MOVING",
     "UNSHOWN",
+    "DeliveryShape",
     "DeploymentShape",
+    "DestinationShape",
     "EventShape",
     "HostShape",
     "Moment",
     "MovingStats",
+    "NewDestinationShape",
     "ProjectShape",
     "ProxyShape",
     "Stats",
+    "TestShape",
+    "delivery",
     "deployment",
+    "destination",
     "encode",
     "event",
     "fresh_stats",
@@ -42,4 +57,5 @@ __all__ = [
     "project",
     "proxy",
     "stats",
+    "test",
 ]

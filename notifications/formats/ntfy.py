@@ -78,6 +78,7 @@ FORMAT = Format(
     "ntfy",
     render,
     check=root_and_topic,
+    check_secret=lambda secret: authorization([secret]),
     hints={
         "40101": gettext_lazy("it wants a token. Enter an access token of that server."),
         "40301": gettext_lazy("the token may not write to this topic. Allow it on the server or use another one."),

@@ -63,12 +63,19 @@ def switched_off(status: int, body: str) -> bool:
     return status == 410
 
 
+def no_secret(secret: str) -> None:
+    """Refuse a SECRET where the address alone is one."""
+    if secret:
+        raise ValueError(_("This format takes no secret: its address alone is one. Leave the field empty."))
+
+
 @dataclass(frozen=True)
 class Format:
     """How events become the body of one service, and how its answers are to be read.
 
     render: several notices make one digest that names every event; `most` of them stay readable in one message.
-    check: raises ValueError, with a sentence for the operator, when an address cannot be this service's.
+    check, check_secret: raise ValueError, with a sentence for the operator, when an address or a secret cannot be
+    this service's.
     per_second: messages the service takes, None = no known limit. guess: is a pasted address this service's?
     channel: "http" = POST `Outgoing`; "email" = send `email.letter(outgoing)` by Django's backend;
     "apprise" = `outgoing.url` is the Apprise address and the body JSON with title, body and type for its notify().
@@ -80,6 +87,7 @@ class Format:
     label: str | Promise
     render: Render
     check: Callable[[str], object] = http_address
+    check_secret: Callable[[str], object] = no_secret
     accepts: Callable[[int, str], bool] = succeeded
     gone: Callable[[int, str], bool] = switched_off
     hints: dict[str, str | Promise] = field(default_factory=dict)  # a word of the answer -> what it means

@@ -128,4 +128,4 @@ def short_entry(notice: Notice, room: int) -> dict[str, Any]:
     return whole | {"title": fit(whole["title"], max(left, 0), octets_in_json)}
 
 
-FORMAT = Format("webhook", gettext_lazy("Webhook"), render, signs=True)
+FORMAT = Format("webhook", gettext_lazy("Webhook"), render, check_secret=key_of, signs=True)
