@@ -26,6 +26,9 @@ class Link:
 LINKS = [
     Link("dashboard", _("Dashboard"), "M2 11h4v7H2zM8 6h4v12H8zM14 2h4v16h-4z"),
     Link(
+        "notifications", _("Notifications"), "M10 2a5 5 0 0 0-5 5v4l-2 3h14l-2-3V7a5 5 0 0 0-5-5zM8 15h4a2 2 0 0 1-4 0z"
+    ),
+    Link(
         "admin:index",
         _("Settings"),
         "M2 4h9v2H2zM13 2h2v6h-2zM2 14h3v2H2zM7 12h2v6H7zM11 14h7v2h-7zM17 4h1v2h-1z",

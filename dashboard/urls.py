@@ -1,7 +1,7 @@
 from typing import Any, cast
 
 from allauth.account import views as allauth
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from dashboard import accounts, views
 from dashboard.api.problems import nothing_here
@@ -13,6 +13,7 @@ pages: list[URLPattern | URLResolver] = [
     path("health", views.system_health, name="health"),
     path("p/<str:project>/<str:stage>/<path:name>", views.instance, name="instance"),
 ]
+telling: list[URLPattern | URLResolver] = [path("notifications/", include("dashboard.telling.urls"))]
 people: list[URLPattern | URLResolver] = [
     path("setup", accounts.create_administrator, name="setup"),
     path("personal", accounts.personal_settings, name="personal"),
@@ -30,7 +31,7 @@ programs: list[URLPattern | URLResolver] = [
     path("api/<path:path>", nothing_here),
     path("healthz", healthz),
 ]
-urlpatterns = [*pages, *people, *programs]
+urlpatterns = [*pages, *telling, *people, *programs]
 
 # bare ASGI applications: config/asgi.py answers them before Django
 http_streams = [path("api/stream", cast("Any", event_stream))]
