@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -44,6 +45,15 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     staff = bool(signed_in and user and user.is_staff)
     return {
         "links": [link for link in LINKS if signed_in and (staff or not link.staff)],
+        "section": _section(request.path),
         "theme": theme_of(request),
         "version": settings.VERSION,
     }
+
+
+def _section(path: str) -> str:
+    """Return the route of the link that PATH lies under; empty when it lies under none."""
+    addresses = {reverse(link.route): link.route for link in LINKS}
+    root = reverse("dashboard")
+    under = [address for address in addresses if address != root and f"{path}/".startswith(f"{address.rstrip('/')}/")]
+    return addresses[under[0]] if under else addresses.get(path, "")

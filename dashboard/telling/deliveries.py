@@ -7,8 +7,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -57,7 +58,10 @@ class Filters:
 
     @classmethod
     def asked(cls, request: HttpRequest) -> Filters:
-        asked = request.GET if request.method == "GET" else request.POST
+        return cls.of(request.GET if request.method == "GET" else request.POST)
+
+    @classmethod
+    def of(cls, asked: QueryDict) -> Filters:
         status, kind, place = (asked.get(name, "") for name in ("status", "kind", "destination"))
         return cls(
             status if status in (*Status.values, "undelivered") else "",
@@ -182,10 +186,9 @@ def send_now(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _back(request: HttpRequest) -> HttpResponse:
-    answer = redirect("deliveries")
-    if query := request.POST.get("filters", ""):
-        answer["Location"] += f"?{Filters.asked(request).query}" if "=" in query else ""
-    return answer
+    """Lead back to the log as it was filtered."""
+    query = Filters.of(QueryDict(request.POST.get("filters", ""))).query
+    return redirect(f"{reverse('deliveries')}?{query}" if query else "deliveries")
 
 
 @for_readers

@@ -190,5 +190,10 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
         row.delete()
         messages.success(request, _("%(name)s was removed.") % {"name": row.name})
         return redirect("destinations")
-    context = {"tab": "destinations", "row": row, "waiting": waiting, "wrong": request.method == "POST"}
+    context = {
+        "tab": "destinations",
+        "row": row,
+        "waiting": waiting,
+        "wrong": request.method == "POST",
+    }
     return render(request, "notifications/remove.html", context)

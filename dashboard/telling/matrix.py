@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from dashboard.telling.access import for_readers, may_change, to_change
+from dashboard.telling.looks import LOOKS
 from monitoring.models import Event, EventKind
 from notifications.models import Destination, KindSetting, Subscription
 
 BACK = timedelta(days=30)
 SWITCH = "all"  # stands where a destination's number would: the switch for everybody
-LOOKS = {"error": ("▲", "crit"), "warning": ("◆", "warn"), "info": ("●", "idle"), "success": ("✓", "ok")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,21 @@ class Row:
     boxes: list[Box]
     happened: int
 
+    @property
+    def is_always_told(self) -> bool:
+        """Whether it goes to every destination, subscribed or not."""
+        return self.kind == EventKind.DESTINATION_DISABLED
+
 
 @for_readers
 def matrix(request: HttpRequest) -> HttpResponse:
     places = list(Destination.objects.defer("secret", "previous_secret").prefetch_related("subscriptions"))
-    context = {"tab": "matrix", "places": places, "rows": rows_of(places), "may_change": may_change(request)}
+    context = {
+        "tab": "matrix",
+        "places": places,
+        "rows": rows_of(places),
+        "may_change": may_change(request),
+    }
     return render(request, "notifications/matrix.html", context)
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.telling.access import for_readers, may_change, to_change
+from monitoring.models.event import kind_choices
 from notifications.models import Destination, Mute
 
 SPANS = [
@@ -37,6 +38,9 @@ class MuteForm(forms.ModelForm):  # type: ignore[type-arg]
             field = self.fields[name]
             if isinstance(field, forms.ModelChoiceField):
                 field.empty_label = str(_("any"))
+        self.fields["kind"] = forms.ChoiceField(
+            label=self.fields["kind"].label, required=False, choices=lambda: [("", _("any")), *kind_choices()]
+        )
         stages = self.fields["stage"]
         if isinstance(stages, forms.ModelChoiceField) and stages.queryset is not None:
             stages.queryset = stages.queryset.select_related("project")

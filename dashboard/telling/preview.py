@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import timezone, translation
 
+from dashboard.telling.looks import LOOKS
 from notifications.examples import example_event
 from notifications.formats import FORMATS, Format, Outgoing
 from notifications.notices import notice_of
@@ -30,6 +31,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    tone: str
     parts: list[Part]
     body: str
     size: int
@@ -48,6 +50,7 @@ def preview(format_name: str, kind: str, language: str, time_zone: str, address:
     sent = json.loads(outgoing.body)
     headers = {name: HIDDEN if _is_proof(name) else value for name, value in outgoing.headers.items()}
     return Preview(
+        tone=LOOKS[notice.severity][1],
         parts=[part for part in READERS[format_name](sent) if part.text],
         body=json.dumps(sent, ensure_ascii=False, indent=2),
         size=len(outgoing.body),
