@@ -16,18 +16,18 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from monitoring import reachability
-from monitoring.engine import Engine, EngineError
+from monitoring import deployments, incidents, reachability, routes
+from monitoring.engine import Container, Engine, EngineError
 from monitoring.identity import Rules, clean
 from monitoring.inspecting import inspect_all
-from monitoring.models import Host, Instance, Preferences, Stage, StageMapping, State
+from monitoring.models import Host, Instance, Preferences, Proxy, Stage, StageMapping, State
 from monitoring.models.writing import update
-from monitoring.rows import HEAVY, WRITTEN, fill_from_inspection, fill_from_list, note_life, snapshot
+from monitoring.rows import COMPARED, HEAVY, WRITTEN, fill_from_inspection, fill_from_list, note_life, snapshot
 from monitoring.signals import instances_changed
 from monitoring.slots import Seat, age_seconds, seat
 
 log = logging.getLogger(__name__)
-FACTS_EVERY = timedelta(minutes=5)
+FACTS_EVERY = RECENT_SWEEP = timedelta(minutes=5)
 HOST_FACTS = [
     *("facts_at", "engine_id", "engine_version", "api_version", "operating_system"),
     *("cgroup_version", "cpus", "memory_bytes"),
@@ -43,6 +43,7 @@ class Draft:
     seat: Seat
     before: tuple[Any, ...] = ()
     was_live: bool = False
+    routes: tuple[routes.Route, ...] | None = None
 
     @property
     def is_new(self) -> bool:
@@ -51,6 +52,13 @@ class Draft:
     @property
     def is_changed(self) -> bool:
         return self.is_new or snapshot(self.instance) != self.before or self._moves
+
+    @property
+    def restarts_before(self) -> int:
+        """Return RestartCount as we knew it; the present one for a container that we did not know."""
+        was = dict(zip(COMPARED, self.before, strict=False))
+        same = not self.is_new and was["container_id"] == self.instance.container_id
+        return int(was["restarts"]) if same else self.instance.restarts
 
     @property
     def _moves(self) -> bool:
@@ -137,8 +145,17 @@ def _inspect(engine: Engine, drafts: list[Draft], suspects: set[str], now: datet
         draft.instance.inspected_at = None  # until the engine answers, to be asked again
         if container_id in answers:
             fill_from_inspection(draft.instance, answers[container_id], now)
+            _find_routes(draft, answers[container_id])
     for draft in drafts:
         note_life(draft.instance, was_live=draft.was_live, now=now)
+
+
+def _find_routes(draft: Draft, found: Container) -> None:
+    """Read the routes now: the environment is not kept."""
+    exposed = [port["container"] for port in found.ports if port["protocol"] == "tcp"]
+    told = routes.find(found.labels, found.env, exposed)
+    draft.routes = told.routes
+    draft.instance.warnings = [*draft.seat.identity.warnings, *told.warnings]
 
 
 def _must_ask(draft: Draft, suspects: set[str], recent: float) -> bool:
@@ -160,8 +177,20 @@ def _write(host: Host, version: int, changed: list[Draft], gone: list[Instance],
         _update(old)
         Instance.objects.filter(pk__in=[row.pk for row in gone]).mark_removed(now)
         changes = Changes([row.pk for row in new], [row.pk for row in old], [row.pk for row in gone])
+        _draw_conclusions(host, changed, changes, now)
         transaction.on_commit(partial(_announce, host.pk, changes.ids))
     return changes
+
+
+def _draw_conclusions(host: Host, changed: list[Draft], changes: Changes, now: datetime) -> None:
+    """Commit what the changes mean together with them: routes, deployments, health, loops that nobody saw."""
+    Proxy.objects.reconcile_all((draft.instance, draft.routes) for draft in changed if draft.routes is not None)
+    present = [*changes.added, *changes.changed]
+    deployments.observe(present, now)
+    incidents.observe(present, now)
+    if host.sampled_at and now - host.sampled_at < RECENT_SWEEP:
+        for draft in changed:
+            incidents.tell_restarts(draft.instance, draft.restarts_before, now)
 
 
 def _announce(host_id: int, instance_ids: list[int]) -> None:

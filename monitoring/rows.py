@@ -41,7 +41,7 @@ LISTED = (
 WRITTEN = (*LISTED, *UNINSPECTED)
 """Columns that a reconciliation writes; the others belong to somebody else."""
 
-HEAVY = ("labels", "shape", "warnings", "error", "stale_reasons")
+HEAVY = ("labels", "shape", "warnings", "error", "stale_reasons", "deployed")
 """Columns that change with the container alone: not loaded to compare."""
 COMPARED = tuple(name for name in WRITTEN if name not in (*HEAVY, "inspected_at"))
 _LARGEST_INTEGER, _LARGEST_BIG_INTEGER = 2**31 - 1, 2**63 - 1

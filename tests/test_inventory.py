@@ -5,19 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from monitoring import deployments
 from monitoring.engine import Engine, EngineError, connect
 from monitoring.inventory import Changes, reconcile
-from monitoring.models import Event, EventKind, Health, Host, Instance, StageMapping, State
+from monitoring.models import Deployment, Event, EventKind, Health, Host, Instance, Proxy, StageMapping, State
 from monitoring.signals import instances_changed
 from tests.engines import RealEngine
 from tests.simulated_engine import HANG, Fault, SimulatedEngine
@@ -137,8 +139,9 @@ def test_a_first_contact_inspects_each_container_once_and_writes_in_bulk(
     simulated_engine: SimulatedEngine, reconciled: Callable[..., Changes], django_assert_max_num_queries: Any
 ) -> None:
     for number in range(60):
-        simulated_engine.add(f"web-{number}", labels={"pierwatch.project": f"p{number}"})
-    with heard() as said, django_assert_max_num_queries(30):
+        container = simulated_engine.add(f"web-{number}", labels={"pierwatch.project": f"p{number}"})
+        container.created_ns -= 10**12  # it was there before the host was added: no deployment
+    with heard() as said, django_assert_max_num_queries(36):
         added = reconciled().added
     assert asked(simulated_engine)["inspect"] == 60
     assert said == [added]
@@ -371,7 +374,8 @@ def test_an_outage_is_one_event_after_two_checks_and_its_end_tells_how_long_it_w
     simulated_engine.open()
     time_machine.move_to("2026-11-24T10:03:00Z", tick=False)
     reconciled()
-    assert [event.kind for event in Event.objects.order_by("at")] == ["host.unreachable", "host.recovered"]
+    of_the_host = Event.objects.filter(kind__startswith="host.").order_by("at")
+    assert [event.kind for event in of_the_host] == ["host.unreachable", "host.recovered"]
     assert Event.objects.get(kind=EventKind.HOST_RECOVERED).parameters["seconds"] == 120
     assert not Event.objects.open().exists()
     assert Instance.objects.present().counts()["running"] == 5
@@ -450,6 +454,56 @@ def test_a_list_that_hangs_ends_as_an_outage(
         reconciled()
     host.refresh_from_db()
     assert (caught.value.code, host.unreachable_code, host.is_reachable) == ("timeout", "timeout", False)
+
+
+def test_what_a_change_means_is_committed_with_it(
+    simulated_engine: SimulatedEngine, host: Host, reconciled: Callable[..., Changes]
+) -> None:
+    Host.objects.update(added_at=datetime(2020, 1, 1, tzinfo=UTC))
+    labels = {"traefik.http.routers.shop.rule": "Host(`shop.example.org`)", "traefik.http.routers.bad.rule": "Host("}
+    web = simulated_engine.add("web", labels=labels, env=["VIRTUAL_HOST=other.example.org", "PASSWORD=hunter2"])
+    reconciled()
+    web.health = "unhealthy"
+    reconciled()
+    row = Instance.objects.get()
+    assert sorted(Proxy.objects.values_list("address", flat=True)) == [
+        "http://other.example.org",
+        "http://shop.example.org",
+    ]
+    assert [warning["problem"] for warning in row.warnings] == ["rule"]
+    assert Deployment.objects.get().changes.get().instance == row
+    assert "hunter2" not in str(Instance.objects.values())
+    assert Event.objects.get().kind == EventKind.DEPLOY_STARTED  # being unhealthy is the deployment's matter
+
+
+@pytest.mark.engine
+def test_a_real_deployment_that_exits_and_the_way_back_are_judged(real_engine: RealEngine) -> None:
+    host = Host.objects.create(name="real", url=real_engine.url)
+    engine = connect(host.url)
+
+    def deploy(*command: str) -> None:
+        if Instance.objects.filter(stage__project__slug="judge").exists():
+            real_engine.docker("rm", "-f", "judge-web")
+        real_engine.docker("run", "-d", "--name", "judge-web", "--label", "pierwatch.project=judge",
+                           "local/busybox:test", *command)  # fmt: skip
+        deadline = time.monotonic() + 10
+        while command[0] != "sleep" and time.monotonic() < deadline:
+            if real_engine.docker("inspect", "-f", "{{.State.Status}}", "judge-web").strip() == "exited":
+                break
+            time.sleep(0.05)
+        reconcile(Host.objects.get(pk=host.pk), engine)
+        deployments.judge_due(timezone.now() + timedelta(seconds=95))
+
+    deploy("sleep", "1000")
+    deploy("sh", "-c", "exit 3")
+    deploy("sleep", "1000")
+    real_engine.docker("rm", "-f", "judge-web")
+
+    mine = Event.objects.filter(stage__project__slug="judge").exclude(kind=EventKind.DEPLOY_STARTED).order_by("pk")
+    assert [event.kind for event in mine] == ["deploy.succeeded", "deploy.failed", "deploy.rolled_back"]
+    assert (mine[1].parameters["cause"], mine[1].parameters["exit_code"]) == ("crash", 3)
+    assert mine[1].resolved_at is not None
+    assert mine[2].parameters["cause"] == "former_configuration"
 
 
 @pytest.mark.engine

@@ -9,7 +9,7 @@ reporting   what the deploying tool says itself (POST /api/deployments)
 
 from monitoring.deployments.folding import absorb_instance, absorb_route
 from monitoring.deployments.judging import judge_due
-from monitoring.deployments.observing import observe
+from monitoring.deployments.observing import observe, observe_missing
 from monitoring.deployments.reporting import report
 
-__all__ = ["absorb_instance", "absorb_route", "judge_due", "observe", "report"]
+__all__ = ["absorb_instance", "absorb_route", "judge_due", "observe", "observe_missing", "report"]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from monitoring.deployments import judging
 from monitoring.deployments.comparing import compare, tag_of, way_back
 from monitoring.models import Change, Deployment, Event, EventKind, Instance, Proxy, Stage, State
 from monitoring.models.deployment import ChangeKind, DeploymentStatus, Source
+from monitoring.models.writing import update
 
 GROUP_WINDOW, GROUP_AT_MOST = timedelta(seconds=60), timedelta(minutes=15)
 REPORTED_AT_MOST = timedelta(hours=1)
@@ -38,9 +39,7 @@ def observe(instance_ids: Collection[int], at: datetime | None = None) -> list[D
         begun = [row for row in rows.select_related("host", "stage__project") if _has_begun(row) and _is_other(row)]
         changed = [row for row in begun if not _was_there_before_us(row) and not _is_restarted_task(row)]
         found = _grouped(changed, at)
-        for row in begun:
-            row.deployed = sitting(row)
-        Instance.objects.bulk_update(begun, ["deployed"], batch_size=200)
+        _remember(begun)
     return found
 
 
@@ -52,13 +51,18 @@ def observe_missing(now: datetime | None = None) -> list[Deployment]:
     with transaction.atomic():
         stuck = [row for row in rows.select_for_update(of=("self",)) if _is_other(row)]
         found = _grouped(stuck, now)
-        for row in stuck:
-            row.deployed = sitting(row)
-        Instance.objects.bulk_update(stuck, ["deployed"], batch_size=200)
+        _remember(stuck)
         for deployment in found:
             names = [row.name for row in stuck if row.stage_id == deployment.stage_id]
             judging.fail(deployment, {"cause": "not_replaced", "instance": names[0]}, now)
     return found
+
+
+def _remember(rows: Sequence[Instance]) -> None:
+    field = Instance._meta.get_field("deployed")
+    values = [(field.get_db_prep_save(sitting(row), connection), row.pk) for row in rows]
+    if values:
+        update(Instance, ["deployed"], values)
 
 
 def sitting(row: Instance) -> dict[str, Any]:
