@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,17 @@ def test_every_view_shows_every_instance_with_its_cpu_and_memory(anna: Client, v
     assert "100\u00a0MiB" in shown
     assert ('height="37.5%"' if view == "tiles" else 'width="37.5%"') in shown
     assert view == "tiles" or "150.00 %" in shown
+
+
+@pytest.mark.parametrize("view", ["cards", "rows", "tiles"])
+def test_numbers_for_programs_have_a_point_in_every_language(anna: Client, view: str) -> None:
+    world.build(12)
+    anna.cookies["django_language"] = "ru"
+
+    shown = page(anna, f"/?view={view}")
+
+    assert 'lang="ru"' in shown
+    assert not re.findall(r'(?:width|height|x|valuenow|cpu|memory|age)="[\d.]*,', shown)
 
 
 def test_an_unknown_figure_is_a_dash_and_never_zero(anna: Client) -> None:
