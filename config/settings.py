@@ -210,6 +210,19 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+# --- e-mail to destinations of that format -----------------------------------------------------------------------
+EMAIL_URL = environment.text("PIERWATCH_EMAIL_URL", "smtp://localhost:25")
+try:
+    _mail = environ.Env.email_url_config(EMAIL_URL)
+except (KeyError, ValueError, ImproperlyConfigured) as _wrong:
+    raise ImproperlyConfigured(
+        "PIERWATCH_EMAIL_URL must look like smtp+tls://user:password@mail.example.org:587 (or smtp://, smtp+ssl://)."
+    ) from _wrong
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+DEFAULT_FROM_EMAIL = environment.text("PIERWATCH_EMAIL_FROM", f"Pierwatch <pierwatch@{_public.hostname}>")
+
 # --- languages ---------------------------------------------------------------------------------------------------
 LANGUAGES = [("en", _("English")), ("ru", _("Russian"))]
 LANGUAGE_CODE = environment.choice("PIERWATCH_LANGUAGE", "en", tuple(code for code, _name in LANGUAGES))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from monitoring.models import EventKind
 from notifications import outbox
@@ -21,14 +23,49 @@ from notifications.sender import send_test
 
 
 class DestinationAdminForm(DestinationForm):
-    """The page's form; here subscriptions are rows of their own."""
+    """The page's form in the admin's dress; here subscriptions are rows of their own."""
 
     kinds = None  # type: ignore[assignment] # Django's way to drop a declared field
+    dress: ClassVar[dict[str, type[forms.Widget]]] = {
+        "address": UnfoldAdminTextInputWidget,
+        "secret": UnfoldAdminTextInputWidget,
+        "time_zone": UnfoldAdminTextInputWidget,
+        "language": UnfoldAdminSelectWidget,
+        "projects": UnfoldAdminCheckboxSelectMultipleWidget,
+        "stages": UnfoldAdminCheckboxSelectMultipleWidget,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, widget in self.dress.items():
+            field = self.fields[name]
+            field.widget = widget(attrs={"placeholder": field.widget.attrs.get("placeholder", "")})
+            if isinstance(field, forms.ChoiceField):
+                field.choices = field.choices  # hands them to the new widget
+
+
+class IdsField(forms.CharField):
+    """A list of ids in one line, by comma."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return [part.strip() for part in (value or "").split(",") if part.strip()]
+
+
+class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
+    projects = IdsField(required=False, label=gettext_lazy("Projects"))
+    stages = IdsField(required=False, label=gettext_lazy("Stages"))
 
 
 class SubscriptionInline(TabularInline):  # type: ignore[misc]
     model = Subscription
+    form = SubscriptionForm
     extra = 0
+    hide_title = True
     fields = ("kind", "min_severity", "projects", "stages")
 
 

@@ -60,6 +60,7 @@ def product(engine_url: str) -> Iterator[Product]:
         "PIERWATCH_DATA_DIR": folder,
         "PIERWATCH_PORT": url.rpartition(":")[2],
         "PIERWATCH_SAMPLE_SECONDS": "1",
+        "PIERWATCH_PRIVATE_TARGETS": "allow",  # receivers of notifications listen on loopback
         "PIERWATCH_ADMIN_USER": NAME,
         "PIERWATCH_ADMIN_PASSWORD": PASSWORD,
     }
