@@ -218,7 +218,7 @@ except (KeyError, ValueError, ImproperlyConfigured) as _wrong:
     raise ImproperlyConfigured(
         "PIERWATCH_EMAIL_URL must look like smtp+tls://user:password@mail.example.org:587 (or smtp://, smtp+ssl://)."
     ) from _wrong
-EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"] or 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = environment.text("PIERWATCH_EMAIL_FROM", f"Pierwatch <pierwatch@{_public.hostname}>")

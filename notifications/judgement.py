@@ -85,8 +85,9 @@ def _in_body(text: str) -> float | None:
     except (ValueError, RecursionError):
         return None
     seconds = said.get("retry_after") if isinstance(said, dict) else None
-    sensible = isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < 1e12
-    return float(seconds) if sensible else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < 1e12:
+        return None
+    return float(seconds)
 
 
 def seconds_in(text: str) -> float | None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from monitoring.models import Health, Host, Instance, Latest, Project, Stage, State
+from monitoring.models import Event, EventKind, Health, Host, Instance, Latest, Project, Stage, State
+from notifications.models import Attempt, Delivery, Destination, Status
 
 PROJECTS = ("auth", "blog", "ci", "media", "metrics", "shop", "wiki", "mail")
 STAGES = ("prod", "staging")
@@ -89,3 +90,16 @@ def _latest(instance: Instance, chance: random.Random) -> Latest:
         block_write_bytes=4096,
         pids=chance.randint(1, 40),
     )
+
+
+def notify() -> list[str]:
+    """Store a destination that heard of an event; return the addresses of the pages about notifications."""
+    place = Destination.objects.create(name="#ops", format="webhook", address="https://receiver.invalid/hook")
+    place.subscribe("all")
+    now, kind = timezone.now(), EventKind.DEPLOY_FAILED
+    event = Event.objects.create(kind=kind, severity=kind.severity, subject="web-1", at=now, last_at=now)
+    row = Delivery.objects.create(event=event, destination=place, kind=kind, status=Status.DEAD, tries=8)
+    Attempt.objects.create(delivery=row, at=timezone.now(), ms=10_000, error="Timed out after 10 s.")
+    parts = ("", "destinations", "destinations/new", f"destinations/{place.pk}", f"destinations/{place.pk}/remove")
+    log = ("deliveries", f"deliveries/{row.pk}", f"told/{event.pk}", "quiet")
+    return [f"/notifications/{part}" for part in (*parts, *log)]

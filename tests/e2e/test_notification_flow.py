@@ -66,7 +66,7 @@ def test_from_the_first_destination_to_a_replayed_delivery(page: Page, product: 
         row.get_by_role("button", name="Replay").click()
         expect(page.get_by_text("Queued again as delivery")).to_be_visible()
         wait_for(lambda: len(receiver.received) == 3)
-        first, second, third = (json.loads(request.body)["text"] for request in receiver.received)
+        _first, second, third = (json.loads(request.body)["text"] for request in receiver.received)
         assert second == third
 
         page.goto(f"{product.url}/notifications/")

@@ -2,7 +2,7 @@
 const UNDO_MS = 10_000;
 document.documentElement.classList.add("scripted");
 
-for (const select of document.querySelectorAll(".tools .choices select")) {
+for (const select of document.querySelectorAll(".tools .pickers select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
