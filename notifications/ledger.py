@@ -90,9 +90,10 @@ def note_health(destination: Destination, now: datetime, judgement: Judgement | 
         since = None
     elif since is None or succeeded:
         since = now
-    if since != destination.failing_since:
-        destination.failing_since = since
-        destination.save(update_fields=["failing_since"])
+    warning = "" if succeeded else destination.warning  # it does answer after all
+    if (since, warning) != (destination.failing_since, destination.warning):
+        destination.failing_since, destination.warning = since, warning
+        destination.save(update_fields=["failing_since", "warning"])
     if since and now - since >= PATIENCE:
         error = judgement.error if judgement else ""
         destination.switch_off(_("Every message has failed for 5 days. The last time: %(error)s") % {"error": error})

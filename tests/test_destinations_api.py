@@ -82,6 +82,16 @@ def test_an_unreachable_destination_is_stored_with_a_warning(call: Caller):
     assert "does not answer at the moment: Connection refused" in closed["warning"]
 
 
+def test_the_warning_goes_when_a_message_arrives(call: Caller):
+    with Receiver() as receiver:
+        pk = made(call)["id"]
+        row = Destination.objects.get(pk=pk)
+        row.address, row.warning = receiver.url, "Name lookup failed for x."
+        row.save()
+        assert call("post", f"destinations/{pk}/test", 200)["ok"]
+    assert call("get", f"destinations/{pk}", 200)["warning"] == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -124,9 +125,13 @@ def note_of(row: Delivery, attempts: list[Attempt]) -> str:
         parts.append(ngettext("%(count)d attempt", "%(count)d attempts", len(attempts)) % {"count": len(attempts)})
         parts.append(outcome_of(attempts[-1]))
     if row.status == Status.PENDING and row.due_at:
-        seconds = (row.due_at - timezone.now()).total_seconds()
-        parts.append(_("next try in %(time)s") % {"time": span(seconds)} if seconds > 1 else _("due now"))
-    return " · ".join(filter(None, parts))
+        parts.append(next_try(row.due_at))
+    return " · ".join(part.rstrip(".") for part in parts if part)
+
+
+def next_try(due_at: datetime) -> str:
+    seconds = (due_at - timezone.now()).total_seconds()
+    return _("next try in %(time)s") % {"time": span(seconds)} if seconds > 1 else _("due now")
 
 
 def outcome_of(attempt: Attempt) -> str:
