@@ -38,6 +38,7 @@ hostile = st.one_of(
     st.sampled_from(
         [
             "@everyone @here",
+            " \u3000\n\t ",
             "<!channel> <@U123> <!subteam^S1|x>",
             "[click](https://evil.example) **bold** `code` ~~gone~~ ||spoiler||",
             "{{DATE(2017-02-14T06:00:00Z, SHORT)}} ${env} <at>all</at>",
@@ -277,6 +278,12 @@ def test_the_same_notices_give_the_same_bytes_on_every_attempt(name):
 def test_an_empty_message_is_no_reason_to_send_an_empty_field(name):
     bare = a_notice(message="", host="", project="", stage="", details={})
     assert FORMATS[name].render([bare], ADDRESSES[name], [], "msg_1", NOW).body
+
+
+def test_blank_facts_are_left_out_for_discord_refuses_empty_fields():
+    blank = a_notice(facts=((" \u3000", "x"), ("Cause", " \n\t"), ("CPU", "99 %")), host=" ")
+    names = [field["name"] for field in sent("discord", [blank])["embeds"][0]["fields"]]
+    assert names == ["Project", "Time", "CPU"]
 
 
 def test_the_webhook_body_has_the_promised_shape():

@@ -124,7 +124,8 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
         else ("", ""),
         *notice.facts,
     ]
-    return [(fit(one_line(name), 60), clean(str(value))) for name, value in rows if name and value]
+    shown = ((fit(one_line(name), 60), clean(str(value)).strip()) for name, value in rows)
+    return [(name, value) for name, value in shown if name and value]
 
 
 def summary(notices: Sequence[Notice]) -> str:
