@@ -286,6 +286,11 @@ def test_blank_facts_are_left_out_for_discord_refuses_empty_fields():
     assert names == ["Project", "Time", "CPU"]
 
 
+def test_a_digest_of_texts_that_grow_in_json_still_fits():
+    long = a_notice(title='" \\ ' * 5_000, message="\\" * 30_000, subject='"' * 5_000)
+    assert sent("webhook", [long, long])["data"]["events"][1]["id"] == "evt_7"
+
+
 def test_the_webhook_body_has_the_promised_shape():
     assert sent("webhook", [a_notice()]) == {
         "type": "deploy.failed",

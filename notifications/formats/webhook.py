@@ -110,7 +110,7 @@ def digest(notices: Sequence[Notice]) -> bytes:
     outline = {
         "severity": worst(notices),
         "title": digest_heading(notices),
-        "message": fit("\n".join(digest_lines(notices)), 500),
+        "message": fit("\n".join(digest_lines(notices)), 500, octets_in_json),
         "events": events,
         "test": any(notice.test for notice in notices),
     }
