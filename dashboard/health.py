@@ -104,7 +104,7 @@ def _gather() -> dict[str, Any]:
 
 def _proxies() -> dict[str, int]:
     states = {f"proxies_{state.value}": Count("pk", filter=Q(state=state)) for state in ProxyState}
-    counted: dict[str, int] = Proxy.objects.filter(enabled=True).order_by().aggregate(**states)
+    counted: dict[str, int] = Proxy.objects.watched().order_by().aggregate(**states)
     return counted
 
 

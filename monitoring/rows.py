@@ -72,7 +72,7 @@ def fill_from_list(instance: Instance, seat: Seat) -> None:
 def fill_from_inspection(instance: Instance, found: Container, now: datetime) -> None:
     """Take over what the inspection says; it is newer than the list."""
     instance.image = clean(found.image, 500)
-    instance.fingerprint, instance.shape = clean(found.config_hash, 100), shape_of(found)
+    instance.fingerprint, instance.shape = _keyed_hash(found.config_hash), shape_of(found)
     instance.created_at, instance.started_at, instance.finished_at = (
         found.created_at,
         found.started_at,

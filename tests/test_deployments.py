@@ -403,6 +403,15 @@ def test_a_failed_image_is_nothing_to_go_back_to(slots: Slots) -> None:
     assert slots.proven("web-1", image="app:bad").status == DeploymentStatus.SUCCEEDED
 
 
+def test_a_first_start_that_failed_is_nothing_to_go_back_to(slots: Slots) -> None:
+    slots.start("web-1", image="app:bad")
+    slots.set("web-1", state=State.EXITED, exit_code=1)
+    slots.wait(91)
+    slots.proven("web-1", image="app:good")
+
+    assert slots.proven("web-1", image="app:bad").status == DeploymentStatus.SUCCEEDED
+
+
 def test_a_success_closes_the_failure_before_it(slots: Slots) -> None:
     slots.start("web-1")
     slots.set("web-1", state=State.EXITED, exit_code=1)
@@ -556,6 +565,25 @@ def test_a_tool_that_tested_more_than_we_watched_has_the_last_word(slots: Slots)
     report("shop", "prod", DeploymentStatus.ROLLED_BACK, message="smoke test failed")
 
     assert told() == ["deploy.succeeded", "deploy.rolled_back"]
+
+
+def test_a_deployment_after_a_reported_failure_is_judged_by_itself(slots: Slots) -> None:
+    report("shop", "prod", DeploymentStatus.FAILED, message="pull failed", key="ci-1")
+    slots.wait(30)
+    slots.start("web-1")
+    slots.wait(91)
+
+    assert told() == ["deploy.failed", "deploy.succeeded"]
+    assert not Event.objects.open().exists()
+
+
+def test_the_other_containers_of_a_run_that_failed_belong_to_it(slots: Slots) -> None:
+    slots.start("web-1")
+    absorb_instance(Instance.objects.get(), CRASH, slots.now)
+    slots.wait(5)
+    slots.start("worker-1")
+
+    assert only().changes.count() == 2
 
 
 def test_a_reported_start_that_nothing_follows_ends_unknown(slots: Slots) -> None:

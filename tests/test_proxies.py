@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django_celery_beat.models import PeriodicTask
 
+from config.celery import app
 from monitoring import proxies
 from monitoring.models import Event, EventKind, Host, Instance, Project, Proxy, Stage, State
 from monitoring.models.proxy import ProxySource, ProxyState
@@ -206,6 +208,21 @@ def test_switched_off_routes_and_those_of_removed_containers_are_left_alone(shop
 
     assert Proxy.objects.claim_due(NOON, MINUTE) == [by_hand.pk]
     assert proxies.check(shop.pk) is None
+
+
+def test_the_schedules_name_tasks_that_exist() -> None:
+
+    app.loader.import_default_modules()
+    scheduled = set(PeriodicTask.objects.filter(task__startswith="monitoring.").values_list("task", flat=True))
+
+    wanted = {"monitoring.judge_deployments", "monitoring.probe_proxies", "monitoring.close_incidents"}
+    assert wanted <= scheduled <= set(app.tasks)
+
+
+def test_routes_of_a_host_that_is_not_watched_any_more_are_left_alone(shop: Proxy) -> None:
+    Host.objects.update(enabled=False)
+
+    assert Proxy.objects.claim_due(NOON, MINUTE) == []
 
 
 PORTS = [

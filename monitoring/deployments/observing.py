@@ -119,9 +119,7 @@ def _deploy(rows: Sequence[Instance], at: datetime) -> Deployment:
     deployment = _under_way(stage, rows, began)
     is_new = deployment is None
     deployment = deployment or _new(stage, rows, began)
-    neighbours = _neighbours(rows)
-    for row in rows:
-        _change(deployment, row, neighbours)
+    _note_changes(deployment, rows)
     _extend(deployment, rows, began)
     _supersede(deployment, rows, began)
     Proxy.objects.filter(stage=stage).update(due_at=None)
@@ -147,7 +145,8 @@ def _under_way(stage: Stage, rows: Sequence[Instance], began: datetime) -> Deplo
     last = Deployment.objects.filter(fresh | reported, stage=stage, status__in=open_ones).first()
     if last is None or (last.source == Source.REPORTED and last.status == DeploymentStatus.STARTED):
         return last
-    return None if last.changes.filter(instance__in=rows).exists() else last
+    slots = set(last.changes.values_list("instance_id", flat=True))
+    return last if slots and slots.isdisjoint(row.pk for row in rows) else None
 
 
 def _new(stage: Stage, rows: Sequence[Instance], began: datetime) -> Deployment:
@@ -164,28 +163,49 @@ def _neighbours(rows: Sequence[Instance]) -> set[tuple[str, str, str]]:
     return set(others.exclude(state=State.REMOVED).values_list("service", "image_id", "fingerprint"))
 
 
-def _change(deployment: Deployment, row: Instance, neighbours: set[tuple[str, str, str]]) -> None:
-    """Note what happened to one slot; a second change of it in the same deployment keeps where it came from."""
-    known = Change.objects.filter(deployment=deployment, instance=row).first()
+def _note_changes(deployment: Deployment, rows: Sequence[Instance]) -> None:
+    """Note what happened to each slot; a second change of one in the same deployment keeps where it came from."""
+    neighbours, proven = _neighbours(rows), _proven(rows)
+    known = {change.instance_id: change for change in deployment.changes.filter(instance__in=rows)}
+    new = []
+    for row in rows:
+        change = known.get(row.pk) or Change(deployment=deployment, instance=row, before=_short(row.deployed))
+        _describe(change, row, neighbours, proven[row.pk])
+        if change.pk:
+            change.save()
+        else:
+            new.append(change)
+    Change.objects.bulk_create(new, batch_size=200)
+
+
+def _describe(
+    change: Change, row: Instance, neighbours: set[tuple[str, str, str]], proven: Sequence[dict[str, Any]]
+) -> None:
     before, after = row.deployed, sitting(row)
     kind, details = compare(before, after)
     if kind == ChangeKind.INITIAL and (row.service, row.image_id, row.fingerprint) in neighbours:
         kind = ChangeKind.SCALE
-    change = known or Change(deployment=deployment, instance=row, before=_short(before))
     change.subject, change.kind, change.details, change.after = row.name, kind, details, _short(after)
-    change.way_back = way_back(before, after, _proven(row))
-    change.save()
+    change.way_back = way_back(before, after, proven)
 
 
 def _short(who: dict[str, Any]) -> dict[str, Any]:
     return {name: who[name] for name in ("image", "image_id", "fingerprint", "container_id") if name in who}
 
 
-def _proven(row: Instance) -> list[dict[str, Any]]:
-    """Return who held in this slot: what succeeded there, and what was there before the first deployment we know."""
-    changes = list(Change.objects.filter(instance=row).select_related("deployment").order_by("deployment__started_at"))
-    held = [change.after for change in changes if change.deployment.status in _HOLDS]
-    return [*held, *(change.before for change in changes[:1] if change.before)]
+def _proven(rows: Sequence[Instance]) -> dict[int, list[dict[str, Any]]]:
+    """Return who held in each slot: what succeeded there, and what was there before the first deployment we know."""
+    found: dict[int, list[dict[str, Any]]] = {row.pk: [] for row in rows}
+    history = Change.objects.filter(instance__in=rows).order_by("deployment__started_at", "pk")
+    firsts: set[int | None] = set()
+    for pk, status, before, after in history.values_list("instance_id", "deployment__status", "before", "after"):
+        held = found[pk or 0]
+        if pk not in firsts and before:
+            held.append(before)
+        if status in _HOLDS:
+            held.append(after)
+        firsts.add(pk)
+    return found
 
 
 def _extend(deployment: Deployment, rows: Sequence[Instance], began: datetime) -> None:

@@ -37,9 +37,9 @@ class ProxySource(models.TextChoices):
 
 class ProxyQuerySet(models.QuerySet["Proxy"]):
     def watched(self) -> ProxyQuerySet:
-        """Routes that lead somewhere: what was found at a container goes with it."""
-        found_at_nothing = Q(instance__state=State.REMOVED) & ~Q(source=ProxySource.ADMIN)
-        return self.filter(enabled=True).exclude(found_at_nothing)
+        """Routes that lead somewhere: what was found at a container goes with it, and with its host."""
+        found_at_nothing = Q(instance__state=State.REMOVED) | Q(instance__host__enabled=False)
+        return self.filter(enabled=True).exclude(found_at_nothing & ~Q(source=ProxySource.ADMIN))
 
     def claim_due(self, now: datetime, interval: timedelta) -> list[int]:
         """Take the routes that are due, each for exactly one caller, and return their ids."""
