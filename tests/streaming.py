@@ -122,6 +122,7 @@ def event_source(
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request("GET", path, headers=sent | ({"Authorization": f"Bearer {token}"} if token else {}))
-        yield EventSource(connection.getresponse())
+        with connection.getresponse() as response:
+            yield EventSource(response)
     finally:
         connection.close()
