@@ -17,3 +17,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     # in memory, connections of several threads share a cache and get "table is locked" at once, whatever the timeout
     DATABASES["default"]["TEST"] = {"NAME": os.environ["PIERWATCH_DATA_DIR"] + "/test.sqlite3"}  # noqa: F405
+else:  # a connection that a server's thread keeps would keep the test database from being dropped
+    DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
